@@ -1,0 +1,28 @@
+# What one can do here. `make demo` and `make test` work alone on a fresh machine.
+VENV ?= .venv
+PY = $(VENV)/bin/python
+DATA ?=
+
+.PHONY: install demo test check format soak clean
+
+install:            ## build .venv with everything pinned
+	@tools/install.sh
+
+demo: install       ## 1-shot predictions on real pictures: a table, and an overlay in outputs/ (DATA=dir for your own)
+	@$(VENV)/bin/cape demo $(if $(DATA),--annotations $(DATA))
+
+test: install       ## all tests (a few minutes)
+	@$(PY) -m pytest
+
+check: install      ## format, lint, types, architecture
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/basedpyright
+	@$(PY) -m pytest -q tests/test_architecture.py
+
+format: install     ## rewrite the sources as `make check` wants them
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+clean:              ## remove what the commands above made
+	rm -rf $(VENV) outputs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

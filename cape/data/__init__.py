@@ -1,0 +1,10 @@
+"""Data: from annotation files and pictures to episodes.
+
+A data set has `categories` (by id), `instances`, `by_category()` and `picture(index)`; episodes are drawn from any
+object with these four.
+"""
+
+from cape.data.coco import Category, CocoKeypoints
+from cape.data.mp100 import MP100
+
+__all__ = ["MP100", "Category", "CocoKeypoints"]

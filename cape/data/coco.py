@@ -1,0 +1,295 @@
+"""Any COCO-keypoints file as a data set of instances, checked record by record."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from cape.data.pictures import read_picture
+from cape.data.prompts import clean_name
+from cape.data.records import clip_box, file_name, finite_numbers, keypoint_counts, picture_size, read_coco
+from cape.errors import AnnotationError, PictureError, SkeletonError
+from cape.registry import DATASETS
+from cape.skeleton import Skeleton, swap_pairs
+from cape.structures import Instance
+
+
+class Category(NamedTuple):
+    """One category: its keypoints and their texts."""
+
+    id: int
+    name: str
+    supercategory: str
+    skeleton: Skeleton
+    """Its names are "" where the file has none or a placeholder."""
+    texts: tuple[str, ...]
+    """What a text encoder gets, "" for missing: the names, or the phrases of a text pack."""
+
+
+@DATASETS.register_module()
+class CocoKeypoints:
+    """Instances of a COCO-keypoints file (JSON, or gzipped JSON), in the official loaders' order.
+
+    Images in file order, then the annotations of each image in file order; crowds, annotations without a labelled
+    keypoint and boxes that the clipping empties are left out, as in the code of POMNet and its successors.
+
+    Args:
+        annotations: The file.
+        pictures: Folder that `file_name` is relative to. None reads annotations only: `picture` then raises.
+        strict: A missing picture or a bad record is an error. False leaves it out and counts it in `dropped`.
+        skeleton_base: 0 or 1, what the file's skeleton counts from. None: 1 if an index equals K, else 0.
+
+    Attributes:
+        categories: By id, in file order.
+        instances: What episodes are drawn from.
+        dropped: How many records were left out, by reason.
+
+    Raises:
+        AnnotationError: Not COCO, or (strict) a bad record; the message names it.
+        PictureError: (strict) pictures are missing; counted per source.
+    """
+
+    drop_empty_boxes = False
+    """True where the protocol silently drops boxes of no area (MP-100); here they are an error."""
+
+    def __init__(
+        self,
+        *,
+        annotations: str | Path,
+        pictures: str | Path | None = None,
+        strict: bool = True,
+        skeleton_base: int | None = None,
+    ) -> None:
+        self.path = Path(annotations)
+        self.pictures = None if pictures is None else Path(pictures)
+        self.strict = strict
+        self.skeleton_base = skeleton_base
+        self.dropped: Counter[str] = Counter()
+
+        content = read_coco(self.path)
+        images = self._unique("image", content["images"])
+        counts = keypoint_counts(content["annotations"])
+        self.categories: dict[int, Category] = {}
+        for number, record in self._unique("category", content["categories"]).items():
+            self.categories[number] = self._category(record, counts.get(number, 0))
+        self.instances = self._instances(images, self._unique("annotation", content["annotations"]))
+        self._drop_empty_categories()
+
+    def __len__(self) -> int:
+        return len(self.instances)
+
+    def by_category(self) -> dict[int, list[int]]:
+        """Indices of `instances` per category id, in file order: the pools that episodes are sampled from."""
+        pools: dict[int, list[int]] = {number: [] for number in self.categories}
+        for index, instance in enumerate(self.instances):
+            pools[instance.category].append(index)
+        return pools
+
+    def picture(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
+        """The whole picture of an instance, RGB.
+
+        Raises:
+            PictureError: No picture folder was given, or the file cannot be read.
+        """
+        instance = self.instances[index]
+        if self.pictures is None:
+            raise PictureError(
+                instance.picture,
+                expected="a picture folder",
+                got="annotations only",
+                fix="Give `pictures` (--pictures).",
+            )
+        return read_picture(self.pictures / instance.picture, size=instance.size)
+
+    def source_of(self, record: dict[str, Any]) -> str:
+        """Name under which a missing picture of this image record is counted."""
+        return str(record.get("source") or PurePosixPath(str(record["file_name"])).parent)
+
+    def texts(self, record: dict[str, Any], skeleton: Skeleton) -> tuple[str, ...]:
+        """The K texts of a category record; a subclass takes them from a text pack."""
+        del record
+        return skeleton.names
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _where(self, what: str, record: dict[str, Any]) -> str:
+        return f"{self.path.name}: {what} {record.get('id')}"
+
+    def _unique(self, what: str, records: list) -> dict[int, dict[str, Any]]:
+        table: dict[int, dict[str, Any]] = {}
+        for place, record in enumerate(records):
+            number = record.get("id") if isinstance(record, dict) else None
+            if isinstance(number, bool) or not isinstance(number, int):
+                raise AnnotationError(
+                    f"{self.path.name}: {what} record {place}",
+                    expected="an object with an integer `id`",
+                    got=repr(record)[:80],
+                    fix="Repair the file.",
+                )
+            if number in table:
+                raise AnnotationError(
+                    self._where(what, record),
+                    expected="unique ids",
+                    got="the same id twice",
+                    fix="Renumber one of them.",
+                )
+            table[number] = record
+        return table
+
+    def _category(self, record: dict[str, Any], counted: int) -> Category:
+        where = self._where("category", record)
+        names = record.get("keypoints") or []
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise AnnotationError(
+                where, expected="`keypoints`: a list of names", got=repr(names)[:80], fix="Repair it."
+            )
+        # MP-100's two `face` categories have no names: K is then what their annotations agree on.
+        names = names or [""] * counted
+        if not names:
+            raise AnnotationError(
+                where,
+                expected="at least one keypoint",
+                got="an empty category",
+                fix="Give it keypoint names or remove it.",
+            )
+        try:
+            edges = self._edges(where, record.get("skeleton") or [], len(names))
+            skeleton = Skeleton(tuple(clean_name(name) for name in names), edges, swap_pairs(names))
+        except SkeletonError as error:
+            raise SkeletonError(
+                f"{where}, {error.where}", expected=error.expected, got=error.got, fix=error.fix
+            ) from None
+        texts = self.texts(record, skeleton)
+        return Category(
+            record["id"], str(record.get("name", "")), str(record.get("supercategory", "")), skeleton, texts
+        )
+
+    def _edges(self, where: str, edges: Any, count: int) -> tuple[tuple[int, int], ...]:
+        pairs = isinstance(edges, list) and all(isinstance(edge, list) and len(edge) == 2 for edge in edges)
+        if not pairs or not all(isinstance(index, int) for edge in edges for index in edge):
+            raise AnnotationError(
+                where, expected="`skeleton`: pairs of indices", got=repr(edges)[:80], fix="Repair it."
+            )
+        base = self.skeleton_base
+        if base is None:
+            flat = [index for edge in edges for index in edge]
+            base = int(count in flat and 0 not in flat)
+        return tuple((a - base, b - base) for a, b in edges)
+
+    def _instances(self, images: dict[int, dict], annotations: dict[int, dict]) -> list[Instance]:
+        per_image: dict[int, list[dict]] = {number: [] for number in images}
+        for record in annotations.values():
+            with _Lenient(self, "annotation of an unknown picture or category"):
+                self._check_references(record, images)
+                per_image[record["image_id"]].append(record)
+        absent = self._absent(images[number] for number, records in per_image.items() if records)
+        instances = []
+        for number, records in per_image.items():
+            for record in records:
+                if number in absent:
+                    self.dropped["instance without its picture"] += 1
+                    continue
+                with _Lenient(self, "bad record"):
+                    instance = self._instance(record, images[number])
+                    if instance is not None:
+                        instances.append(instance)
+        return instances
+
+    def _check_references(self, record: dict[str, Any], images: dict[int, dict]) -> None:
+        for key, table in (("image_id", images), ("category_id", self.categories)):
+            if not isinstance(record.get(key), int) or record[key] not in table:
+                raise AnnotationError(
+                    self._where("annotation", record),
+                    expected=f"`{key}` of a record in the file",
+                    got=repr(record.get(key)),
+                    fix="Add the record that is missing or remove the annotation.",
+                )
+
+    def _absent(self, images: Iterable[dict[str, Any]]) -> set[int]:
+        """Ids of images whose file is missing; an error in strict mode, with the count per source."""
+        absent: set[int] = set()
+        missing, total = Counter(), 0
+        first = ""
+        for record in images:
+            name = file_name(self._where("image", record), record)
+            total += 1
+            if self.pictures is not None and not (self.pictures / name).is_file():
+                absent.add(record["id"])
+                missing[self.source_of(record)] += 1
+                first = first or name
+        if missing and (self.strict or len(absent) == total):
+            counts = ", ".join(f"{source} {count}" for source, count in missing.most_common())
+            raise PictureError(
+                str(self.pictures),
+                expected=f"the {total} pictures of {self.path.name}",
+                got=f"{total - len(absent)}; missing: {counts}; the first is {first}",
+                fix="Complete the download, check the folder, or read what is there with strict=False (--lenient).",
+            )
+        return absent
+
+    def _instance(self, record: dict[str, Any], image: dict[str, Any]) -> Instance | None:
+        if record.get("iscrowd") or not record.get("keypoints") or "bbox" not in record:
+            self.dropped["no keypoints, no box, or a crowd"] += 1
+            return None
+        where = self._where("annotation", record)
+        size = picture_size(self._where("image", image), image)
+        points, visibility = self._keypoints(where, record)
+        box = finite_numbers(where, "bbox", record["bbox"], 4)
+        if min(box[2:]) <= 0 and not self.drop_empty_boxes:
+            raise AnnotationError(
+                where, expected="a box of positive width and height", got=str(record["bbox"]), fix="Redraw the box."
+            )
+        clean = clip_box(box, size)
+        # `not any` is the official test: a labelled point at exactly (0, 0) still counts through its visibility.
+        unlabelled = not np.any(points) and not np.any(visibility)
+        if clean is None or record.get("area", 1) <= 0 or unlabelled or record.get("num_keypoints", 1) == 0:
+            self.dropped["empty box or no labelled keypoint"] += 1
+            return None
+        return Instance(record["id"], image["file_name"], size, record["category_id"], clean, points, visibility)
+
+    def _keypoints(self, where: str, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        category = self.categories[record["category_id"]]
+        values = finite_numbers(where, "keypoints", record["keypoints"], 3 * len(category.skeleton))
+        table = np.array(values, dtype=np.float64).reshape(-1, 3)
+        visibility = table[:, 2]
+        if not np.isin(visibility, (0, 1, 2)).all():
+            odd = visibility[~np.isin(visibility, (0, 1, 2))][0]
+            raise AnnotationError(
+                where, expected="visibility 0, 1 or 2", got=f"{odd:g}", fix="0 not labelled, 1 occluded, 2 visible."
+            )
+        # 32-bit points are the official loader's; the digits they cost are below 0.001 px.
+        return table[:, :2].astype(np.float32), visibility.astype(np.int8)
+
+    def _drop_empty_categories(self) -> None:
+        empty = [self.categories[number] for number, pool in self.by_category().items() if not pool]
+        if not empty:
+            return
+        if self.strict:
+            raise AnnotationError(
+                f"{self.path.name}: category {empty[0].id} ({empty[0].name})",
+                expected="at least one usable instance in each category",
+                got=f"none, and {len(empty) - 1} more such categories",
+                fix="Remove the category from the file, or read with strict=False (--lenient).",
+            )
+        for category in empty:
+            del self.categories[category.id]
+            self.dropped["category without an instance"] += 1
+
+
+class _Lenient:
+    """Turns a bad record into a count where the data set is not strict."""
+
+    def __init__(self, dataset: CocoKeypoints, reason: str) -> None:
+        self.dataset, self.reason = dataset, reason
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, AnnotationError) and not self.dataset.strict:
+            self.dataset.dropped[self.reason] += 1
+            return True
+        return False

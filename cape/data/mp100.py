@@ -1,0 +1,160 @@
+"""MP-100: 100 categories, five splits, one reader for every revision of its files."""
+
+import json
+from functools import cache
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, NamedTuple, get_args
+
+from cape.data.coco import Category, CocoKeypoints
+from cape.data.prompts import Style, TextPack
+from cape.errors import AnnotationError, UsageError
+from cape.registry import DATASETS
+from cape.skeleton import Skeleton, swap_pairs
+
+Subset = Literal["train", "val", "test"]
+PATTERN = "*split{split}_{subset}.json*"
+
+
+class CategoryRow(NamedTuple):
+    """A row of the category table."""
+
+    id: int
+    name: str
+    folder: str
+    supercategory: str
+    K: int
+    source: str
+
+
+@cache
+def category_table() -> dict[int, CategoryRow]:
+    """The 100 categories by id. Two of them (18, 40) share the name `face`: never key by name."""
+    rows = json.loads((resources.files("cape.annotations") / "mp100" / "categories.json").read_text(encoding="utf-8"))
+    return {row["id"]: CategoryRow(**row) for row in rows}
+
+
+@cache
+def split_table() -> dict[int, dict[str, tuple[int, ...]]]:
+    """Category ids of each subset of each split: `split_table()[1]["test"]`."""
+    splits = json.loads((resources.files("cape.annotations") / "mp100" / "splits.json").read_text(encoding="utf-8"))
+    return {int(split): {subset: tuple(ids) for subset, ids in parts.items()} for split, parts in splits.items()}
+
+
+@DATASETS.register_module()
+class MP100(CocoKeypoints):
+    """One subset of one split, or of any data set that names its files the same way.
+
+    Args:
+        root: Folder of the annotation files, or the one above it (`annotations/`), with `images/` beside them.
+        split: 1 to 5.
+        subset: train, val or test.
+        pattern: File name with `{split}` and `{subset}`; `*` matches anything. Exactly one file must match, where
+            `x.json` wins over `x.json.gz`.
+        pictures: Picture folder; "auto" is `images/`, None reads annotations only.
+        strict: Missing pictures and bad records are errors; False leaves them out and counts them. A partial
+            download changes the pools that episodes are drawn from, so results on it are not MP-100's.
+        text_pack: "mp100", a file, or None for the names in the annotations. It applies to the categories whose id
+            and name it knows.
+        text_style: How the pack phrases a keypoint, see `prompts.Style`.
+
+    Raises:
+        AnnotationError: No or several files match, or the file holds classes of another subset.
+        TextError: The text pack has a list of the wrong length.
+        PictureError: (strict) pictures are missing, with a count per source data set.
+    """
+
+    drop_empty_boxes = True  # the official loader drops two AFLW boxes of negative size in silence; we count them
+
+    def __init__(
+        self,
+        *,
+        root: str | Path,
+        split: int = 1,
+        subset: Subset = "train",
+        pattern: str = PATTERN,
+        pictures: str | Path | None = "auto",
+        strict: bool = True,
+        text_pack: str | Path | None = "mp100",
+        text_style: Style = "framed",
+    ) -> None:
+        if subset not in get_args(Subset) or split not in split_table():
+            raise UsageError(
+                "MP100", expected="split 1 to 5 and subset train, val or test", got=f"{split}, {subset}", fix="Mend it."
+            )
+        self.split, self.subset = split, subset
+        self.text_style: Style = text_style
+        self.pack = None if text_pack is None else TextPack.load(text_pack)
+        path = find_annotations(Path(root), pattern, split=split, subset=subset)
+        if pictures == "auto":
+            pictures = find_pictures(path)
+        super().__init__(annotations=path, pictures=pictures, strict=strict)
+        if "{split}" in pattern:
+            self._check_split()
+
+    def source_of(self, record: dict[str, Any]) -> str:
+        """The source data set of a folder of MP-100, so that a user sees which download is incomplete."""
+        folder = PurePosixPath(str(record["file_name"])).parts[0]
+        sources = {row.folder: row.source for row in category_table().values()}
+        return sources.get(folder) or super().source_of(record)
+
+    def _category(self, record: dict[str, Any], counted: int) -> Category:
+        category = super()._category(record, counted)
+        texts = self.pack and self.pack.texts(category.id, category.name, len(category.skeleton))
+        if not texts:
+            return category
+        names = tuple(text.name for text in texts)
+        phrases = tuple(text.phrase(self.text_style) for text in texts)
+        return category._replace(skeleton=Skeleton(names, category.skeleton.edges, swap_pairs(names)), texts=phrases)
+
+    def _check_split(self) -> None:
+        table, allowed = category_table(), split_table()[self.split][self.subset]
+        for category in self.categories.values():
+            row = table.get(category.id)
+            if row and row.name == category.name and category.id not in allowed:
+                raise AnnotationError(
+                    self.path.name,
+                    expected=f"classes of split {self.split} {self.subset}",
+                    got=f"category {category.id} ({category.name}), which is not one of them",
+                    fix="Check --split and the file; a protocol of its own needs a pattern without {split}.",
+                )
+
+
+def find_annotations(root: Path, pattern: str, *, split: int, subset: str) -> Path:
+    """The one annotation file of a subset under `root` or `root/annotations`.
+
+    Raises:
+        AnnotationError: None or several match.
+    """
+    name = pattern.replace("{split}", str(split)).replace("{subset}", subset)
+    for folder in (root, root / "annotations", root / "annotation"):
+        found = sorted(folder.glob(name)) if folder.is_dir() else []
+        plain = [path for path in found if path.suffix == ".json"]
+        if len(found) == 1 or len(plain) == 1:
+            return (plain or found)[0]
+        if found:
+            names = ", ".join(path.name for path in found)
+            raise AnnotationError(str(folder), expected=f"one file {name}", got=names, fix="Narrow the pattern.")
+    raise AnnotationError(
+        str(root),
+        expected=f"a file {name} in it or in annotations/",
+        got="none",
+        fix="Check the folder and the pattern.",
+    )
+
+
+def find_pictures(annotations: Path) -> Path:
+    """`images/` beside the annotation file or beside its folder.
+
+    Raises:
+        AnnotationError: Neither exists.
+    """
+    for folder in (annotations.parent / "images", annotations.parent.parent / "images"):
+        if folder.is_dir():
+            return folder
+    raise AnnotationError(
+        str(annotations),
+        expected="images/ beside it or beside its folder",
+        got="none",
+        fix="Name the folder (--images).",
+    )

@@ -1,0 +1,149 @@
+"""Keypoint texts: names out of annotation files, and text packs.
+
+A text pack is a JSON file that gives each keypoint of a category
+
+    name      a unique short name,
+    frame     "viewer" or "subject": whose left `left` is,
+    relation  a half-sentence that places it among its neighbours,
+    source    the definition it was written from.
+
+Layouts are shared by the categories that share a keypoint definition. The frame matters: in MP-100 "left" is the
+viewer's in clothes, faces and furniture and the subject's own in bodies and vehicles, so the bare word contradicts
+itself between categories (specification of the data, §1.6).
+"""
+
+import json
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from cape.errors import TextError
+
+Frame = Literal["viewer", "subject"]
+Style = Literal["name", "framed", "relational"]
+"""name: the bare name. framed: left and right say whose. relational: framed, and the half-sentence."""
+
+_PLACEHOLDER = re.compile(r"(?:kp|kpt|key_?point|joint|landmark|lm|point|pt|p)?[ _-]?\d*", re.IGNORECASE)
+_SIDE = re.compile(r"\b(left|right)\b")
+_FORMAT = "cape-text-pack/1"
+
+
+class KeypointText(NamedTuple):
+    """What a text pack says of one keypoint."""
+
+    name: str
+    frame: Frame
+    relation: str
+    source: str
+
+    def phrase(self, style: Style) -> str:
+        """The string for the text encoder."""
+        if style == "name":
+            return self.name
+        side = {"viewer": r"viewer's \1", "subject": r"own \1"}[self.frame]
+        framed = _SIDE.sub(side, self.name)
+        return framed if style == "framed" else f"{framed}, {self.relation}"
+
+
+def is_placeholder(name: str) -> bool:
+    """True for names that say nothing: "", "7", "kp_3", "lm 12", "Point4". They count as missing text."""
+    return _PLACEHOLDER.fullmatch(name.strip()) is not None
+
+
+def clean_name(name: str) -> str:
+    """A name from an annotation file as text: underscores to spaces, "" for a placeholder."""
+    return "" if is_placeholder(name) else " ".join(name.replace("_", " ").split())
+
+
+class TextPack:
+    """Texts by category.
+
+    Args:
+        content: The parsed JSON file.
+        where: Its name, for messages.
+
+    Raises:
+        TextError: Another format, an unknown layout or frame, an empty or repeated name.
+    """
+
+    def __init__(self, content: Any, *, where: str) -> None:
+        self.where = where
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            got = repr(content.get("format")) if isinstance(content, dict) else type(content).__name__
+            raise TextError(where, expected=f'"format": "{_FORMAT}"', got=got, fix="Give a text pack of this format.")
+        self.layouts = {name: self._layout(name, layout) for name, layout in content["layouts"].items()}
+        self.categories: dict[tuple[int, str], str] = {}
+        for number, entry in content["categories"].items():
+            if entry["layout"] not in self.layouts:
+                raise TextError(
+                    f"{where}: category {number}", expected="a layout of the file", got=entry["layout"], fix="Add it."
+                )
+            self.categories[int(number), entry["name"]] = entry["layout"]
+
+    @classmethod
+    def load(cls, name: str | Path = "mp100") -> "TextPack":
+        """A pack that ships with cape ("mp100"), or a file.
+
+        Raises:
+            TextError: No such pack or file, not JSON, or not a text pack.
+        """
+        if name == "mp100":
+            text = (resources.files("cape.annotations") / "mp100" / "text_pack.json").read_text(encoding="utf-8")
+            return cls(json.loads(text), where="mp100 text pack")
+        path = Path(name)
+        try:
+            return cls(json.loads(path.read_bytes()), where=path.name)
+        except (OSError, ValueError) as error:
+            raise TextError(
+                str(path), expected='"mp100" or a text pack file', got=str(error), fix="Check the path and the JSON."
+            ) from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise TextError(
+                str(path), expected="layouts and categories", got=f"{type(error).__name__}: {error}", fix="Repair it."
+            ) from error
+
+    def texts(self, category: int, name: str, count: int) -> list[KeypointText] | None:
+        """The K texts of a category, or None where the pack does not know it.
+
+        Args:
+            category: Its id.
+            name: Its name: both must match, since ids are only unique within MP-100 and two categories are `face`.
+            count: K of the annotations.
+
+        Raises:
+            TextError: The pack's list is not of length K.
+        """
+        layout = self.categories.get((category, name))
+        if layout is None:
+            return None
+        texts = self.layouts[layout]
+        if len(texts) != count:
+            raise TextError(
+                f"{self.where}: category {category} ({name})",
+                expected=f"{count} keypoint texts",
+                got=str(len(texts)),
+                fix="Give each keypoint of the annotation file one text, in its order.",
+            )
+        return texts
+
+    def _layout(self, name: str, layout: dict[str, Any]) -> list[KeypointText]:
+        texts = []
+        for entry in layout["keypoints"]:
+            frame = entry.get("frame", layout["frame"])
+            source = entry.get("source", layout["source"])
+            if frame not in get_args(Frame) or not entry["name"].strip():
+                raise TextError(
+                    f"{self.where}: layout {name}",
+                    expected="a name, and a frame that is viewer or subject",
+                    got=repr(entry),
+                    fix="Repair the entry.",
+                )
+            texts.append(KeypointText(entry["name"], frame, entry["relation"], source))
+        names = [text.name for text in texts]
+        if len(set(names)) != len(names):
+            twice = sorted({each for each in names if names.count(each) > 1})
+            raise TextError(
+                f"{self.where}: layout {name}", expected="unique names", got=f"twice: {twice}", fix="Tell them apart."
+            )
+        return texts

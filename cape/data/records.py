@@ -1,0 +1,106 @@
+"""Reading and checking the records of a COCO file: each function takes one record and says what is wrong with it."""
+
+import gzip
+import json
+import math
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from cape.errors import AnnotationError
+
+
+def read_coco(path: Path) -> dict[str, list]:
+    """The three lists of a COCO file, gzipped or not.
+
+    Raises:
+        AnnotationError: Missing, not JSON, or without the lists `images`, `annotations`, `categories`.
+    """
+    try:
+        raw = path.read_bytes()
+        content = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
+    except FileNotFoundError:
+        raise AnnotationError(
+            str(path), expected="an annotation file", got="no such file", fix="Check the path."
+        ) from None
+    except (OSError, EOFError, ValueError, RecursionError) as error:
+        raise AnnotationError(
+            str(path), expected="COCO keypoints as JSON", got=f"{type(error).__name__}: {error}", fix="Repair the file."
+        ) from error
+    keys = ("images", "annotations", "categories")
+    lists = {key: content.get(key) if isinstance(content, dict) else None for key in keys}
+    wrong = [key for key, value in lists.items() if not isinstance(value, list)]
+    if wrong:
+        raise AnnotationError(
+            str(path), expected="COCO's lists images, annotations, categories", got=f"no list {', '.join(wrong)}",
+            fix="Give a COCO keypoints file.",
+        )  # fmt: skip
+    return {key: value for key, value in lists.items() if value is not None}
+
+
+def keypoint_counts(annotations: list) -> dict[int, int]:
+    """K per category as its first annotation has it."""
+    counts: dict[int, int] = {}
+    for record in annotations:
+        known = isinstance(record, dict) and isinstance(record.get("category_id"), int)
+        if known and isinstance(record.get("keypoints"), list):
+            counts.setdefault(record["category_id"], len(record["keypoints"]) // 3)
+    return counts
+
+
+def finite_numbers(where: str, key: str, values: Any, count: int) -> list[float]:
+    """`values` if it is a list of `count` finite numbers.
+
+    Raises:
+        AnnotationError: It is not.
+    """
+    if not isinstance(values, list) or len(values) != count:
+        got = f"{len(values)} numbers" if isinstance(values, list) else repr(values)[:80]
+        raise AnnotationError(where, expected=f"`{key}`: {count} numbers", got=got, fix="Repair the record.")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise AnnotationError(
+                where, expected=f"finite numbers in `{key}`", got=repr(value), fix="Repair the record."
+            )
+    return values
+
+
+def picture_size(where: str, record: dict[str, Any]) -> tuple[int, int]:
+    """Width and height of an image record.
+
+    Raises:
+        AnnotationError: Missing or not positive.
+    """
+    width, height = record.get("width"), record.get("height")
+    for side in (width, height):
+        if isinstance(side, bool) or not isinstance(side, (int, float)) or not 0 < side < math.inf:
+            raise AnnotationError(
+                where, expected="positive `width` and `height`", got=f"{width} x {height}", fix="Repair it."
+            )
+    return int(width), int(height)  # type: ignore[arg-type]
+
+
+def file_name(where: str, record: dict[str, Any]) -> str:
+    """File name of an image record; it may not leave the picture folder.
+
+    Raises:
+        AnnotationError: Missing, absolute, or with a `..` in it.
+    """
+    name = record.get("file_name")
+    parts = PurePosixPath(name.replace("\\", "/")).parts if isinstance(name, str) else ()
+    if not parts or ".." in parts or PurePosixPath(*parts).is_absolute() or "\0" in str(name):
+        raise AnnotationError(where, expected="`file_name` inside the picture folder", got=repr(name), fix="Repair it.")
+    return str(name)
+
+
+def clip_box(box: list[float], size: tuple[int, int]) -> Float[np.ndarray, "4"] | None:
+    """The official `clean_bbox`: clipped to the picture, width and height one pixel short. None if nothing is left."""
+    x, y, width, height = box
+    x1, y1 = max(0.0, x), max(0.0, y)
+    x2 = min(size[0] - 1, x1 + max(0.0, width - 1))
+    y2 = min(size[1] - 1, y1 + max(0.0, height - 1))
+    if x2 <= x1 or y2 <= y1:
+        return None
+    return np.array([x1, y1, x2 - x1, y2 - y1])

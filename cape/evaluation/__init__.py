@@ -1,0 +1,1 @@
+"""Evaluation: pure functions on arrays, one file per family of metrics."""

@@ -1,0 +1,70 @@
+"""The data model, and the one alphabet of shapes.
+
+Every array annotation in cape uses these letters and no others:
+
+    B  batch                S  shots (support pictures)     K  keypoints (padded)
+    C  channels             H  W  feature map               D  token width
+    L  decoder layers       P  body parts                   J  joints of a fixed skeleton
+    T  frames               N  pairs of an evaluation
+
+Two coordinate frames exist. *Pixels* are those of the original picture (x right, y down, the centre of the first
+pixel is 0, as in COCO). *Crop* coordinates are pixels of the square crop divided by its side: [0, 1] inside the crop,
+outside it where a keypoint lies outside. `data.transforms` enters the crop frame; evaluation takes either, as long
+as predictions, targets and the normaliser agree.
+
+Batches are NamedTuples because torch's and mmengine's collate functions, mmengine's device cast and `torch.export`
+all rebuild them unchanged (dataclasses they do not).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int8
+from torch import Tensor
+
+
+class Instance(NamedTuple):
+    """One annotated object in one picture, in pixels of that picture."""
+
+    id: int
+    """Annotation id as in the file."""
+    picture: str
+    """File name relative to the picture folder."""
+    size: tuple[int, int]
+    """Width and height of the picture as the annotation file states them."""
+    category: int
+    """Category id."""
+    box: Float[np.ndarray, "4"]
+    """x, y, width, height, clipped to the picture as the official loader does."""
+    points: Float[np.ndarray, "K 2"]
+    """x, y; zeros where not labelled."""
+    visibility: Int8[np.ndarray, "K"]
+    """0 not labelled, 1 labelled and occluded, 2 visible (COCO)."""
+
+
+class View(NamedTuple):
+    """A square crop around one instance, or S of them stacked. Points are in the crop frame."""
+
+    image: Float[Tensor, "*S 3 H W"]
+    """RGB, ImageNet-normalised."""
+    points: Float[Tensor, "*S K 2"]
+    visible: Bool[Tensor, "*S K"]
+    """Labelled in this view (COCO visibility 1 or 2); padding is False."""
+    to_pixels: Float[Tensor, "*S 2 3"]
+    """Affine map from the crop frame to pixels of the original picture."""
+
+
+class Episode(NamedTuple):
+    """A support set of S views and one query view of the same category; collated, it is a batch of B of them."""
+
+    support: View
+    query: View
+    mask: Bool[Tensor, "K"]
+    """Keypoints that every support view shows: those a model may be asked for."""
+    adjacency: Bool[Tensor, "K K"]
+    """Symmetric skeleton without self-loops; all False where there is none."""
+    names: tuple[str, ...]
+    """K texts, "" where a keypoint has none. Collated they become K tuples of B strings."""
+    category: int
+    pair: int
+    """Row in the table of pairs; orders the results of an evaluation."""
