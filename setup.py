@@ -53,6 +53,9 @@ EXTRAS = {
     ],
 }
 
+# annotations/ lies beside the package in the repository and ships inside it, as data.
+ANNOTATIONS = ["cape.annotations", *(f"cape.annotations.{each}" for each in find_packages("annotations"))]
+
 setup(
     name="cape-pose",
     version="0.1.0",
@@ -61,9 +64,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.13",
-    packages=[*find_packages(include=["cape", "cape.*"]), "cape.annotations", "cape.annotations.mp100"],
+    packages=[*find_packages(include=["cape", "cape.*"]), *ANNOTATIONS],
     package_dir={"cape.annotations": "annotations"},
-    package_data={"cape.annotations": ["*.json"], "cape.annotations.mp100": ["*.json"]},
+    package_data={package: ["*.json"] for package in ANNOTATIONS},
     install_requires=RUNTIME,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["cape = cape.commands:main"]},

@@ -23,18 +23,27 @@ class CapeError(Exception):
         expected: What would have been right.
         got: What came instead.
         fix: What to do about it, as an instruction.
+
+    With `where` alone it is the whole message: so torch rebuilds an error that came from a data-loading worker. A test
+    sees to it that cape itself always gives all four.
     """
 
-    def __init__(self, where: str, *, expected: str, got: str, fix: str) -> None:
-        super().__init__(f"{where}: expected {expected}, got {got}. {fix}")
+    def __init__(
+        self, where: str, *, expected: str | None = None, got: str | None = None, fix: str | None = None
+    ) -> None:
+        parts = {"expected": expected, "got": got, "fix": fix}
+        missing = [name for name, part in parts.items() if part is None]
+        if 0 < len(missing) < len(parts):
+            raise TypeError(f"{type(self).__name__} also needs {', '.join(missing)}")
+        super().__init__(where if missing else f"{where}: expected {expected}, got {got}. {fix}")
         self.where, self.expected, self.got, self.fix = where, expected, got, fix
 
     def __reduce__(self) -> tuple:
-        """Survive the trip from a data-loading worker to the parent: keyword-only arguments do not by themselves."""
+        """Keyword-only arguments do not survive pickling by themselves."""
         return _rebuild, (type(self), self.where, self.expected, self.got, self.fix)
 
 
-def _rebuild(kind: type[CapeError], where: str, expected: str, got: str, fix: str) -> CapeError:
+def _rebuild(kind: type[CapeError], where: str, expected: str | None, got: str | None, fix: str | None) -> CapeError:
     return kind(where, expected=expected, got=got, fix=fix)
 
 

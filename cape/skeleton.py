@@ -9,7 +9,8 @@ from jaxtyping import Bool, Int
 
 from cape.errors import SkeletonError
 
-_SIDE = re.compile(r"(?<![A-Za-z])(left|right)(?![a-z])", re.IGNORECASE)
+# At the start of a word, or of a hump of camelCase; never inside one ("upright", "leftover").
+_SIDE = re.compile(r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[LR]))(?i:left|right)(?![a-z])")
 _LETTER_FIRST = re.compile(r"^[LR](?=[A-Z_])")
 _LETTER_LAST = re.compile(r"(?<=[a-z])[LR](?=\d*$)")
 _OTHER = {"left": "right", "right": "left", "L": "R", "R": "L"}
@@ -129,10 +130,13 @@ def _match_case(word: str, model: str) -> str:
 
 def swap_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
     """Infer the swap pairs of a skeleton from its names: those that differ only by left and right."""
-    place = {name.lower(): index for index, name in enumerate(names) if name}
+    place: dict[str, int] = {}
+    for index, name in enumerate(names):
+        place.setdefault(name.lower(), index)  # of names that differ by case alone, the first has the partner
     pairs = []
     for index, name in enumerate(names):
-        partner = place.get((other_side(name) or "").lower())
-        if partner is not None and index < partner:
+        other = other_side(name)
+        partner = place.get(other.lower()) if other else None
+        if partner is not None and index < partner and place[name.lower()] == index:
             pairs.append((index, partner))
     return tuple(pairs)

@@ -10,7 +10,16 @@ from jaxtyping import UInt8
 
 from cape.data.pictures import read_picture
 from cape.data.prompts import clean_name
-from cape.data.records import clip_box, file_name, finite_numbers, keypoint_counts, picture_size, read_coco
+from cape.data.records import (
+    clip_box,
+    file_name,
+    finite_numbers,
+    is_id,
+    is_number,
+    keypoint_counts,
+    picture_size,
+    read_coco,
+)
 from cape.errors import AnnotationError, PictureError, SkeletonError
 from cape.registry import DATASETS
 from cape.skeleton import Skeleton, swap_pairs
@@ -77,6 +86,13 @@ class CocoKeypoints:
             self.categories[number] = self._category(record, counts.get(number, 0))
         self.instances = self._instances(images, self._unique("annotation", content["annotations"]))
         self._drop_empty_categories()
+        if not self.instances:
+            raise AnnotationError(
+                self.path.name,
+                expected="at least one usable instance",
+                got="none",
+                fix="Check what was dropped.",
+            )
 
     def __len__(self) -> int:
         return len(self.instances)
@@ -122,7 +138,7 @@ class CocoKeypoints:
         table: dict[int, dict[str, Any]] = {}
         for place, record in enumerate(records):
             number = record.get("id") if isinstance(record, dict) else None
-            if isinstance(number, bool) or not isinstance(number, int):
+            if not is_id(number):
                 raise AnnotationError(
                     f"{self.path.name}: {what} record {place}",
                     expected="an object with an integer `id`",
@@ -169,7 +185,7 @@ class CocoKeypoints:
 
     def _edges(self, where: str, edges: Any, count: int) -> tuple[tuple[int, int], ...]:
         pairs = isinstance(edges, list) and all(isinstance(edge, list) and len(edge) == 2 for edge in edges)
-        if not pairs or not all(isinstance(index, int) for edge in edges for index in edge):
+        if not pairs or not all(is_id(index) for edge in edges for index in edge):
             raise AnnotationError(
                 where, expected="`skeleton`: pairs of indices", got=repr(edges)[:80], fix="Repair it."
             )
@@ -200,11 +216,11 @@ class CocoKeypoints:
 
     def _check_references(self, record: dict[str, Any], images: dict[int, dict]) -> None:
         for key, table in (("image_id", images), ("category_id", self.categories)):
-            if not isinstance(record.get(key), int) or record[key] not in table:
+            if not is_id(record.get(key)) or record[key] not in table:
                 raise AnnotationError(
                     self._where("annotation", record),
                     expected=f"`{key}` of a record in the file",
-                    got=repr(record.get(key)),
+                    got=repr(record.get(key))[:80],
                     fix="Add the record that is missing or remove the annotation.",
                 )
 
@@ -214,9 +230,13 @@ class CocoKeypoints:
         missing, total = Counter(), 0
         first = ""
         for record in images:
-            name = file_name(self._where("image", record), record)
             total += 1
-            if self.pictures is not None and not (self.pictures / name).is_file():
+            name = ""
+            with _Lenient(self, "image without a usable name"):
+                name = file_name(self._where("image", record), record)
+            if not name:
+                absent.add(record["id"])
+            elif self.pictures is not None and not _is_file(self.pictures / name):
                 absent.add(record["id"])
                 missing[self.source_of(record)] += 1
                 first = first or name
@@ -245,9 +265,12 @@ class CocoKeypoints:
         clean = clip_box(box, size)
         # `not any` is the official test: a labelled point at exactly (0, 0) still counts through its visibility.
         unlabelled = not np.any(points) and not np.any(visibility)
-        if clean is None or record.get("area", 1) <= 0 or unlabelled or record.get("num_keypoints", 1) == 0:
+        area = record.get("area")  # nothing else reads it, so any other value, null say, is as good as none
+        flat = is_number(area) and area <= 0
+        if clean is None or flat or unlabelled or record.get("num_keypoints", 1) == 0:
             self.dropped["empty box or no labelled keypoint"] += 1
             return None
+        points[visibility == 0] = 0  # some files keep a place for what they do not label
         return Instance(record["id"], image["file_name"], size, record["category_id"], clean, points, visibility)
 
     def _keypoints(self, where: str, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -277,6 +300,13 @@ class CocoKeypoints:
         for category in empty:
             del self.categories[category.id]
             self.dropped["category without an instance"] += 1
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be read
+        return False
 
 
 class _Lenient:

@@ -8,7 +8,7 @@ is one query. 20 categories give 60,000 pairs, for 1 shot and 5 shots alike.
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ EPISODES = {"train": 200, "val": 100, "test": 200}
 QUERIES = 15
 
 
+@runtime_checkable
 class Source(Protocol):
     """What episodes are drawn from: `CocoKeypoints`, `MP100`, `Drawn`, or your own class with these members."""
 
@@ -38,7 +39,7 @@ class Source(Protocol):
 class Pairs(NamedTuple):
     """The table of an evaluation."""
 
-    table: Int64[np.ndarray, "N S+1"]
+    table: Int64[np.ndarray, "N _"]
     """Indices into `instances`: S supports, then the query."""
     skipped: dict[int, int]
     """Categories with fewer than shots + 15 instances, and how many they have: the sampler cannot draw from them."""

@@ -125,10 +125,14 @@ def find_annotations(root: Path, pattern: str, *, split: int, subset: str) -> Pa
 
     Raises:
         AnnotationError: None or several match.
+        UsageError: The pattern is empty or absolute.
     """
     name = pattern.replace("{split}", str(split)).replace("{subset}", subset)
     for folder in (root, root / "annotations", root / "annotation"):
-        found = sorted(folder.glob(name)) if folder.is_dir() else []
+        try:
+            found = sorted(folder.glob(name)) if folder.is_dir() else []
+        except (ValueError, NotImplementedError) as error:
+            raise UsageError("pattern", expected="a file name", got=f"{name!r}: {error}", fix="Mend it.") from error
         plain = [path for path in found if path.suffix == ".json"]
         if len(found) == 1 or len(plain) == 1:
             return (plain or found)[0]

@@ -11,6 +11,7 @@ from cape.errors import PictureError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 MAX_PIXELS = 100_000_000
+MAX_SIDE = 32_766  # OpenCV warps no longer ones
 _ORIENTATION = 0x0112
 
 
@@ -26,7 +27,7 @@ def read_picture(path: str | Path, *, size: tuple[int, int] | None = None) -> UI
         RGB, 8 bits, the pixels that the annotations' coordinates refer to.
 
     Raises:
-        PictureError: Missing, corrupt, of another format, or larger than `MAX_PIXELS`.
+        PictureError: Missing, corrupt, of another format, or larger than `MAX_PIXELS` and `MAX_SIDE` allow.
     """
     path = Path(path)
     try:
@@ -56,10 +57,10 @@ def read_picture(path: str | Path, *, size: tuple[int, int] | None = None) -> UI
 
 def _check_pixels(path: Path, size: tuple[int, int]) -> None:
     width, height = size
-    if width * height > MAX_PIXELS:
+    if width * height > MAX_PIXELS or max(size) > MAX_SIDE:
         raise PictureError(
             str(path),
-            expected=f"at most {MAX_PIXELS:,} pixels",
+            expected=f"at most {MAX_PIXELS:,} pixels, and {MAX_SIDE:,} a side",
             got=f"{width} x {height}",
             fix="Scale the picture down, and its annotations with it.",
         )

@@ -69,15 +69,29 @@ class TextPack:
 
     def __init__(self, content: Any, *, where: str) -> None:
         self.where = where
+        self.layouts: dict[str, list[KeypointText]] = {}
+        self.categories: dict[tuple[int, str], str] = {}
+        try:
+            self._read(content)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise TextError(
+                where, expected="layouts and categories", got=f"{type(error).__name__}: {error}", fix="Repair it."
+            ) from error
+
+    def _read(self, content: Any) -> None:
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             got = repr(content.get("format")) if isinstance(content, dict) else type(content).__name__
-            raise TextError(where, expected=f'"format": "{_FORMAT}"', got=got, fix="Give a text pack of this format.")
+            raise TextError(
+                self.where, expected=f'"format": "{_FORMAT}"', got=got, fix="Give a text pack of this format."
+            )
         self.layouts = {name: self._layout(name, layout) for name, layout in content["layouts"].items()}
-        self.categories: dict[tuple[int, str], str] = {}
         for number, entry in content["categories"].items():
             if entry["layout"] not in self.layouts:
                 raise TextError(
-                    f"{where}: category {number}", expected="a layout of the file", got=entry["layout"], fix="Add it."
+                    f"{self.where}: category {number}",
+                    expected="a layout of the file",
+                    got=repr(entry["layout"]),
+                    fix="Add it.",
                 )
             self.categories[int(number), entry["name"]] = entry["layout"]
 
@@ -93,15 +107,12 @@ class TextPack:
             return cls(json.loads(text), where="mp100 text pack")
         path = Path(name)
         try:
-            return cls(json.loads(path.read_bytes()), where=path.name)
-        except (OSError, ValueError) as error:
+            content = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
             raise TextError(
                 str(path), expected='"mp100" or a text pack file', got=str(error), fix="Check the path and the JSON."
             ) from error
-        except (KeyError, TypeError, AttributeError) as error:
-            raise TextError(
-                str(path), expected="layouts and categories", got=f"{type(error).__name__}: {error}", fix="Repair it."
-            ) from error
+        return cls(content, where=path.name)
 
     def texts(self, category: int, name: str, count: int) -> list[KeypointText] | None:
         """The K texts of a category, or None where the pack does not know it.
@@ -132,10 +143,11 @@ class TextPack:
         for entry in layout["keypoints"]:
             frame = entry.get("frame", layout["frame"])
             source = entry.get("source", layout["source"])
-            if frame not in get_args(Frame) or not entry["name"].strip():
+            told = entry["name"].strip() and isinstance(entry["relation"], str)
+            if frame not in get_args(Frame) or not told:
                 raise TextError(
                     f"{self.where}: layout {name}",
-                    expected="a name, and a frame that is viewer or subject",
+                    expected="a name, a relation, and a frame that is viewer or subject",
                     got=repr(entry),
                     fix="Repair the entry.",
                 )

@@ -2,14 +2,16 @@
 
 import gzip
 import json
-import math
+import zlib
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from jaxtyping import Float
 
 from cape.errors import AnnotationError
+
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_coco(path: Path) -> dict[str, list]:
@@ -25,7 +27,7 @@ def read_coco(path: Path) -> dict[str, list]:
         raise AnnotationError(
             str(path), expected="an annotation file", got="no such file", fix="Check the path."
         ) from None
-    except (OSError, EOFError, ValueError, RecursionError) as error:
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         raise AnnotationError(
             str(path), expected="COCO keypoints as JSON", got=f"{type(error).__name__}: {error}", fix="Repair the file."
         ) from error
@@ -44,10 +46,19 @@ def keypoint_counts(annotations: list) -> dict[int, int]:
     """K per category as its first annotation has it."""
     counts: dict[int, int] = {}
     for record in annotations:
-        known = isinstance(record, dict) and isinstance(record.get("category_id"), int)
-        if known and isinstance(record.get("keypoints"), list):
+        if isinstance(record, dict) and is_id(record.get("category_id")) and isinstance(record.get("keypoints"), list):
             counts.setdefault(record["category_id"], len(record["keypoints"]) // 3)
     return counts
+
+
+def is_id(value: Any) -> TypeGuard[int]:
+    """True for an integer; JSON's true is not one, though Python counts it as 1."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """True for a number that 32 bits can hold: not NaN, not infinite, not 1e300."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def finite_numbers(where: str, key: str, values: Any, count: int) -> list[float]:
@@ -60,11 +71,11 @@ def finite_numbers(where: str, key: str, values: Any, count: int) -> list[float]
         got = f"{len(values)} numbers" if isinstance(values, list) else repr(values)[:80]
         raise AnnotationError(where, expected=f"`{key}`: {count} numbers", got=got, fix="Repair the record.")
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if not is_number(value):
             raise AnnotationError(
-                where, expected=f"finite numbers in `{key}`", got=repr(value), fix="Repair the record."
+                where, expected=f"finite numbers in `{key}`", got=repr(value)[:80], fix="Repair the record."
             )
-    return values
+    return [float(value) for value in values]
 
 
 def picture_size(where: str, record: dict[str, Any]) -> tuple[int, int]:
@@ -75,10 +86,9 @@ def picture_size(where: str, record: dict[str, Any]) -> tuple[int, int]:
     """
     width, height = record.get("width"), record.get("height")
     for side in (width, height):
-        if isinstance(side, bool) or not isinstance(side, (int, float)) or not 0 < side < math.inf:
-            raise AnnotationError(
-                where, expected="positive `width` and `height`", got=f"{width} x {height}", fix="Repair it."
-            )
+        if not is_number(side) or side < 1:
+            got = f"{width!r} x {height!r}"
+            raise AnnotationError(where, expected="positive `width` and `height`", got=got[:80], fix="Repair it.")
     return int(width), int(height)  # type: ignore[arg-type]
 
 

@@ -1,13 +1,13 @@
 """Robust affine fit: where a whole constellation of points lies in a picture, from noisy matches of each.
 
 A single keypoint's best match is often wrong; that all keypoints move together, up to an affine map and some
-articulation, is what a prior can use. The fit alternates (as in iterated closest point, but against similarity maps):
+articulation, is what a prior can use. The fit is expectation-maximisation, annealed:
 
-    1. place a Gaussian prior of width sigma around each mapped support point,
-    2. read off each keypoint's position: arg-max of similarity plus log prior,
-    3. refit the affine map to those positions, with weights that forget what lies far off,
+    E  place a Gaussian of width sigma around each mapped support point; a keypoint's posterior over the cells is the
+       softmax of its similarity in nats plus the log of that prior,
+    M  refit the affine map to the posterior means, with weights that forget what lies far off,
 
-with sigma shrinking, from several rotations and mirror images as starts; the start whose final matches are best wins.
+with sigma shrinking, from several rotations and mirror images as starts; the start of highest evidence wins.
 """
 
 import math
@@ -25,13 +25,13 @@ class FitSettings(NamedTuple):
 
     rotations: int = 8
     """Starts, evenly spread over the circle; each also as a mirror image."""
-    sigmas: tuple[float, ...] = (0.35, 0.25, 0.18, 0.14, 0.14)
-    """Width of the prior in each iteration."""
-    weight: float = 12.0
+    sigmas: tuple[float, ...] = (0.12, 0.08, 0.05)
+    """Width of the prior in each iteration; the last one also shapes the result."""
+    weight: float = 5.0
     """How many nats a cosine similarity of 1 is worth against the prior."""
     reach: float = 0.12
     """Residual at which a match counts half in the refit."""
-    ridge: float = 0.05
+    ridge: float = 0.3
     """Pull of the fit towards a similarity transform, in units of the points' own spread."""
 
 
@@ -94,8 +94,8 @@ def starts(settings: FitSettings, *, like: Tensor) -> tuple[Float[Tensor, "R 2 3
 
 def robust_prior(
     similarity: Float[Tensor, "B K H W"],
-    points: Float[Tensor, "B K 2"],
-    mask: Bool[Tensor, "B K"],
+    points: Float[Tensor, "B S K 2"],
+    mask: Bool[Tensor, "B S K"],
     *,
     settings: FitSettings = FitSettings(),  # noqa: B008 (a NamedTuple is immutable)
 ) -> Float[Tensor, "B K H W"]:
@@ -103,30 +103,33 @@ def robust_prior(
 
     Args:
         similarity: Cosine similarity of each keypoint with each cell of the query.
-        points: Support points, crop frame.
-        mask: Keypoints the support shows. The fit never sees which keypoints the query shows.
+        points: Support points, crop frame; each shot is a shape of its own to start from.
+        mask: Keypoints each support shows. The fit never sees which keypoints the query shows.
         settings: Numbers of the fit.
     """
     grid = cell_centres(*similarity.shape[-2:], like=similarity).flatten(0, 1)  # [HW, 2]
     nats = settings.weight * similarity.flatten(-2)[:, None]  # [B, 1, K, HW]
+    batch, shots = points.shape[:2]
     affine, mirrored = starts(settings, like=similarity)
-    affine = affine.expand(len(similarity), -1, -1, -1)
-    mirrored = mirrored.expand(len(similarity), -1)
-    source = points[:, None].expand(-1, affine.shape[1], -1, -1)
-    shown = mask[:, None].to(similarity.dtype)
+    count = len(affine)
+    affine, mirrored = affine.repeat(batch, shots, 1, 1), mirrored.repeat(batch, shots)  # [B, S·R, ...]
+    source = points.repeat_interleave(count, dim=1)
+    shown = mask.repeat_interleave(count, dim=1).to(similarity.dtype)
+
     for sigma in settings.sigmas:
-        mean = design(source) @ affine.transpose(-1, -2)  # [B, R, K, 2]
-        logits = nats - _squared_distance(mean, grid) / (2 * sigma**2)
-        best, cell = logits.max(dim=-1)
-        seen = grid[cell]
+        mean = design(source) @ affine.transpose(-1, -2)  # [B, S·R, K, 2]
+        posterior = (nats - _squared_distance(mean, grid) / (2 * sigma**2)).softmax(dim=-1)
+        seen = posterior @ grid
         residual = (seen - mean).square().sum(-1)
         trust = shown / (1 + residual / settings.reach**2)
         affine = fit_affine(source, seen, trust, mirrored=mirrored, ridge=settings.ridge)
-    score = (best * shown).sum(-1)  # [B, R]
-    winner = affine[torch.arange(len(affine)), score.argmax(dim=-1)]
-    mean = design(points) @ winner.transpose(-1, -2)
-    logits = nats[:, 0] - _squared_distance(mean, grid) / (2 * settings.sigmas[-1] ** 2)
-    return logits.view_as(similarity)
+
+    mean = design(source) @ affine.transpose(-1, -2)
+    logits = nats - _squared_distance(mean, grid) / (2 * settings.sigmas[-1] ** 2)  # [B, S·R, K, HW]
+    # Shots show different keypoints; the mean over the shown ones makes their evidence comparable.
+    evidence = (logits.logsumexp(dim=-1) * shown).sum(-1) / shown.sum(-1).clamp_min(1)
+    winner = evidence.argmax(dim=-1)
+    return logits[torch.arange(batch, device=winner.device), winner].view_as(similarity)
 
 
 def _squared_distance(points: Float[Tensor, "*B K 2"], grid: Float[Tensor, "HW 2"]) -> Float[Tensor, "*B K HW"]:

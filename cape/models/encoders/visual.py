@@ -3,7 +3,7 @@
 import hashlib
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from cape.registry import MODELS
 
 
 class PackagedWeights(NamedTuple):
-    """Weights that an ordinary Python package carries."""
+    """Weights that an ordinary Python package carries: the TensorFlow originals, ported."""
 
     distribution: str
     file: str
@@ -36,6 +36,9 @@ PACKAGED = {
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
     ),
 }
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# What the TensorFlow originals were trained with: bytes as (x - 127) / 128, and batch norms with this epsilon.
+TENSORFLOW_MEAN, TENSORFLOW_STD, TENSORFLOW_EPSILON = 127 / 255, 128 / 255, 1e-3
 
 
 @MODELS.register_module()
@@ -47,8 +50,8 @@ class VisualEncoder(nn.Module):
     Args:
         name: A timm model name.
         strides: Strides to take features from. A network without any of them (a ViT with patch 14) gives its last map.
-        unit_length: Scale each stride's feature vectors to 1 / sqrt(number of strides), so that the inner product of
-            two concatenated vectors is the mean of the strides' cosine similarities.
+        unit_length: Take each stride's mean over the picture away, then scale its vectors to 1 / sqrt(number of
+            strides): the inner product of two concatenated vectors is the mean of the strides' cosine similarities.
 
     Attributes:
         channels: C of the output.
@@ -65,29 +68,55 @@ class VisualEncoder(nn.Module):
         import timm
 
         if not timm.is_model(name):
-            close = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:5]) or "see timm.list_models()"
+            close = ", ".join(timm.list_models(f"*{name.split('_', maxsplit=1)[0]}*")[:5]) or "see timm.list_models()"
             raise UsageError("backbone", expected="a timm model name", got=repr(name), fix=f"For example: {close}.")
-        probe = timm.create_model(name, features_only=True)
+        options: dict[str, Any] = {"bn_eps": TENSORFLOW_EPSILON} if name in PACKAGED else {}
+        probe: Any = timm.create_model(name, features_only=True, **options)
         reductions = probe.feature_info.reduction()
         chosen = tuple(i for i, stride in enumerate(reductions) if stride in strides)
         # A ViT repeats one stride at every depth; the deepest map is its feature.
         last = {reductions[i]: i for i in chosen or (len(reductions) - 1,)}
         self.name, self.unit_length = name, unit_length
-        self.network = timm.create_model(name, features_only=True, out_indices=tuple(sorted(last.values())))
-        self.widths = self.network.feature_info.channels()
+        network: Any = timm.create_model(name, features_only=True, out_indices=tuple(sorted(last.values())), **options)
+        self.network: nn.Module = network
+        self.widths: list[int] = network.feature_info.channels()
         self.channels = sum(self.widths)
+        self.register_buffer("scale", torch.ones(3, 1, 1), persistent=False)
+        self.register_buffer("shift", torch.zeros(3, 1, 1), persistent=False)
+        self._expect(*_input_statistics(name))
+
+    scale: Tensor
+    shift: Tensor
+
+    def _expect(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        """Views are ImageNet-normalised; a network trained otherwise gets them converted here."""
+        theirs_mean, theirs_std = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
+        ours_mean, ours_std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        self.scale, self.shift = ours_std / theirs_std, (ours_mean - theirs_mean) / theirs_std
 
     def forward(self, images: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B C H W"]:
         """Features of ImageNet-normalised pictures."""
         stages = [
             stage if stage.shape[1] == width else stage.permute(0, 3, 1, 2)  # Swin-V2 gives channels last
-            for stage, width in zip(self.network(images), self.widths, strict=True)
+            for stage, width in zip(self.network(images * self.scale + self.shift), self.widths, strict=True)
         ]
         grid = stages[0].shape[-2:]
+        if self.unit_length:
+            stages = [stage - stage.mean(dim=(-2, -1), keepdim=True) for stage in stages]
         stages = [F.interpolate(stage, grid, mode="bilinear", align_corners=False) for stage in stages]
         if self.unit_length:
             stages = [F.normalize(stage, dim=1) / len(stages) ** 0.5 for stage in stages]
         return torch.cat(stages, dim=1)
+
+
+def _input_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of the pictures that a network was trained on."""
+    import timm
+
+    if name in PACKAGED:
+        return (TENSORFLOW_MEAN,) * 3, (TENSORFLOW_STD,) * 3
+    known = timm.get_pretrained_cfg(name)
+    return (known.mean, known.std) if known else (IMAGENET_MEAN, IMAGENET_STD)
 
 
 def load_pretrained(

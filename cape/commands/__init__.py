@@ -1,0 +1,70 @@
+"""The command line: `cape COMMAND`, one module a command, each with a `main(argv)` that `tools/` and the tests call.
+
+Heavy imports wait inside the commands, so that `--help` is quick.
+"""
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+
+import typer
+from rich.console import Console
+
+from cape.errors import CapeError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Few-shot, category-agnostic pose estimation: click and name keypoints once, find them everywhere.",
+)
+
+_invocation: ContextVar[str] = ContextVar("invocation", default="")
+
+
+def invocation() -> str:
+    """The command line of the running command, as a result file quotes it."""
+    return _invocation.get()
+
+
+def run(command: Callable[..., None], argv: Sequence[str] | None = None, *, name: str) -> int:
+    """Run one command as a program of its own.
+
+    Args:
+        command: A typer command.
+        argv: Arguments; None takes the process's.
+        name: Of the script in tools/.
+
+    Returns:
+        Exit status: 0, or 1 after a `CapeError`, whose message goes to the terminal without a traceback.
+    """
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    single.command()(command)
+    return _guarded(single, ["python", f"tools/{name}.py"], argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The `cape` program."""
+    from cape.commands.demo import demo
+    from cape.commands.test import test
+
+    if not app.registered_commands:
+        app.command(name="test")(test)
+        app.command(name="demo")(demo)
+    return _guarded(app, ["cape"], argv)
+
+
+def _guarded(program: typer.Typer, prefix: list[str], argv: Sequence[str] | None) -> int:
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    _invocation.set(shlex.join([*prefix, *arguments]))
+    try:
+        program(args=arguments, prog_name=" ".join(prefix))
+    except CapeError as error:
+        console = Console(stderr=True)
+        console.print(f"{type(error).__name__}: ", style="bold red", end="")
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        return 1
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0

@@ -1,0 +1,89 @@
+"""Drawing poses on pictures, with supervision."""
+
+import colorsys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from cape import compat
+from cape.skeleton import Skeleton
+
+
+def keypoint_colours(count: int) -> list[tuple[int, int, int]]:
+    """One RGB colour per keypoint, evenly spread over the hues, so that the eye can match pictures point by point."""
+    shades = (colorsys.hsv_to_rgb(index / max(count, 1), 0.85, 1.0) for index in range(count))
+    return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in shades]
+
+
+def draw_pose(
+    picture: UInt8[np.ndarray, "H W 3"],
+    points: Float[np.ndarray, "K 2"],
+    visible: Bool[np.ndarray, "K"],
+    skeleton: Skeleton,
+    *,
+    truth: Float[np.ndarray, "K 2"] | None = None,
+) -> UInt8[np.ndarray, "H W 3"]:
+    """A copy of the picture with skeleton and keypoints.
+
+    Args:
+        picture: RGB.
+        points: Pixels of `picture`.
+        visible: Which keypoints to draw.
+        skeleton: For the edges.
+        truth: Where the points should be: a red line runs from each point to its true place.
+    """
+    compat.prepare()
+    import supervision as sv
+
+    scene = np.ascontiguousarray(picture[..., ::-1])  # supervision draws in OpenCV's channel order
+    thick = max(1, round(max(picture.shape[:2]) / 200))
+    pose = sv.KeyPoints(xy=points[None].astype(np.float32), visible=visible[None])
+    # supervision counts joints from 1, and takes an empty list of edges for a wish to guess the skeleton.
+    edges = [(a + 1, b + 1) for a, b in skeleton.edges if visible[a] and visible[b]]
+    if edges:
+        scene = sv.EdgeAnnotator(color=sv.Color(230, 230, 230), thickness=thick, edges=edges).annotate(scene, pose)
+    for index, colour in enumerate(keypoint_colours(len(points))):
+        if not visible[index]:
+            continue
+        dot = sv.KeyPoints(xy=points[None, index : index + 1].astype(np.float32))
+        if truth is not None:
+            start, end = (sv.Point(*(float(value) for value in place[index])) for place in (points, truth))
+            scene = sv.draw_line(scene, start, end, color=sv.Color(255, 40, 40), thickness=thick)
+        for radius, shade in ((3 * thick + 1, (0, 0, 0)), (3 * thick, colour)):
+            scene = sv.VertexAnnotator(color=sv.Color(*shade), radius=radius).annotate(scene, dot)
+    return np.ascontiguousarray(scene[..., ::-1])
+
+
+class Tile(NamedTuple):
+    """One picture of a sheet."""
+
+    picture: UInt8[np.ndarray, "H W 3"]
+    title: str
+
+
+def contact_sheet(rows: Sequence[Sequence[Tile]], *, side: int = 256) -> UInt8[np.ndarray, "H W 3"]:
+    """Square tiles with titles, row by row, on white."""
+    compat.prepare()
+    import supervision as sv
+
+    margin, strip = 6, 24
+    width = max(len(row) for row in rows) * (side + margin) + margin
+    sheet = np.full((len(rows) * (side + strip + margin) + margin, width, 3), 255, dtype=np.uint8)
+    for i, row in enumerate(rows):
+        top = margin + i * (side + strip + margin)
+        for j, tile in enumerate(row):
+            left = margin + j * (side + margin)
+            small = cv2.resize(tile.picture, (side, side), interpolation=cv2.INTER_AREA)
+            sheet[top + strip : top + strip + side, left : left + side] = small
+            anchor = sv.Point(left + side / 2, top + strip / 2)
+            sheet = sv.draw_text(sheet, tile.title, anchor, text_scale=0.42)
+    return sheet
+
+
+def encode_png(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
+    """An RGB picture as the bytes of a PNG file."""
+    _, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
+    return data.tobytes()

@@ -1,0 +1,45 @@
+"""`cape demo`: works offline out of the box, beats copy, and writes a picture worth looking at."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cape.commands.demo import main
+
+
+def figure(printed: str, method: str) -> float:
+    """PCK@0.20 of a row of the printed table."""
+    row = next(line for line in printed.splitlines() if line.startswith(f"│ {method}"))
+    return float(row.split("│")[7])
+
+
+def test_demo_beats_copy_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "demo.png"
+    assert main(["--out", str(out), "--queries", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert figure(printed, "align") > figure(printed, "copy") + 10
+    with Image.open(out) as file:
+        picture = np.asarray(file)
+    assert picture.shape == (2 * (256 + 24 + 6) + 6, 4 * (256 + 6) + 6, 3)
+    saturated = (picture.max(axis=-1).astype(int) - picture.min(axis=-1)) > 200
+    assert saturated.sum() > 2000, "keypoints are drawn in full colours"
+
+
+@pytest.mark.shared_data
+def test_demo_on_real_data(shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "mini.png"
+    arguments = ["--annotations", str(shared_data / "mp100_mini"), "--episodes", "1", "--out", str(out)]
+    assert main(arguments) == 0
+    assert "bicycle (12)" in capsys.readouterr().out
+    with Image.open(out) as file:
+        assert file.size[1] == 2 * (256 + 24 + 6) + 6
+
+
+def test_refusals_leave_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "x.png"
+    assert main(["--method", "copy", "--out", str(out)]) == 1
+    assert main(["--annotations", str(tmp_path / "absent"), "--out", str(out)]) == 1
+    assert "expected" in capsys.readouterr().err
+    assert not out.exists()

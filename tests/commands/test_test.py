@@ -1,0 +1,102 @@
+"""`cape test` as a user runs it: figures, files, refusals."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cape.commands import main
+from cape.commands.test import main as tools_test
+
+DIGESTS = {
+    (1, "1"): "8667f5b8e8840345",
+    (1, "5"): "ecb299219c9cfd58",
+    (5, "1"): "43c9b5ef23061842",
+    (5, "5"): "8556cba961268322",
+}
+
+
+@pytest.mark.shared_data
+def test_copy_on_the_official_files(shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "copy.json"
+    arguments = ["--baseline", "copy", "--annotations", str(shared_data / "mp100_official"), "--split", "all"]
+    for shots, figures in ((1, (48.13, 52.26, 51.66, 45.44, 52.64)), (5, (53.98, 60.37, 57.23, 51.28, 59.88))):
+        assert tools_test([*arguments, "--shots", str(shots), "--json", str(out)]) == 0
+        reports = {report["split"]: report for report in json.loads(out.read_text())["reports"]}
+        found = [reports[split]["figures"]["PCK@0.20"] for split in "12345"]
+        assert found == pytest.approx(figures, abs=0.005)
+        for (kind, split), digest in DIGESTS.items():
+            if kind == shots:
+                assert reports[split]["digest"] == digest
+        printed = capsys.readouterr().out
+        assert all(f"{figure:.2f}" in printed for figure in figures)
+        assert reports["1"]["digest"] in printed
+    assert reports["5"]["dropped"] == {"empty box or no labelled keypoint": 2}
+
+
+@pytest.mark.shared_data
+def test_all_methods_on_real_pictures(shared_data: Path, tmp_path: Path) -> None:
+    """Order of the methods on a handful of episodes; the full table is in results/."""
+    out, table = tmp_path / "mini.json", tmp_path / "mini.md"
+    arguments = ["--baseline", "all", "--annotations", str(shared_data / "mp100_mini"), "--episodes", "2"]
+    assert main(["test", *arguments, "--json", str(out), "--table", str(table)]) == 0
+    figures = {each["method"]: each["figures"]["PCK@0.20"] for each in json.loads(out.read_text())["reports"]}
+    assert figures["center"] < figures["copy"] < figures["align"]
+    assert figures["nearest"] < figures["align"]
+    text = table.read_text()
+    assert text.startswith("Command:\n\n    cape test --baseline all")
+    assert "bicycle (12)" in text
+
+
+@pytest.mark.shared_data
+def test_missing_pictures_are_counted_per_source(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    arguments = ["test", "--baseline", "nearest", "--annotations", str(shared_data / "mp100_official")]
+    assert main(arguments) == 1
+    assert "images/" in capsys.readouterr().err
+    (tmp_path / "images").mkdir()
+    assert main([*arguments, "--images", str(tmp_path / "images")]) == 1
+    message = " ".join(capsys.readouterr().err.split())
+    assert "AP-10K" in message and "AnimalWeb" in message and "DeepFashion2" in message
+
+
+@pytest.mark.shared_data
+def test_a_file_of_another_split_is_refused(shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    shutil.copy(shared_data / "mp100_official" / "mp100_split1_test.json.gz", tmp_path / "mp100_split2_test.json.gz")
+    assert main(["test", "--baseline", "copy", "--annotations", str(tmp_path), "--split", "2"]) == 1
+    assert "classes of split 2 test" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--baseline", "magic"], "copy, center, nearest, align"),
+        (["--baseline", "copy", "--split", "6"], "1 to 5, or all"),
+        (["--baseline", "copy"], "none"),
+        (["--baseline", "nearest", "--backbone", "no_such_net"], "a timm model name"),
+        (["--baseline", "nearest", "--device", "cuda:77"], "a device of this machine"),
+    ],
+)
+def test_bad_flags_give_one_clear_line(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = tmp_path / "out.json"
+    assert main(["test", "--annotations", str(tmp_path), *arguments, "--json", str(out)]) == 1
+    printed = " ".join(capsys.readouterr().err.split())
+    assert message in printed and "expected" in printed and "got" in printed and "Traceback" not in printed
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("arguments", [["test"], ["test", "--shots", "0"], ["nonsense"], ["test", "--nonsense"]])
+def test_usage_errors_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert main(arguments) == 2
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("command", ["test", "demo"])
+def test_help_teaches(command: str, capsys: pytest.CaptureFixture) -> None:
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Example:" in text and "--annotations" in text

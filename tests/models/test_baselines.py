@@ -1,0 +1,95 @@
+"""The training-free baselines on maps and features whose answer is known."""
+
+import pytest
+import torch
+
+from cape.errors import PromptError
+from cape.models.baselines import BASELINES, Align, Center, Copy, Nearest, Support, cosine_similarity, peak
+
+
+def random_support(shots: int = 1, keypoints: int = 5, seed: int = 0) -> tuple[Support, torch.Tensor]:
+    """A support whose picture is the query: every keypoint's best match is at its own place."""
+    generator = torch.Generator().manual_seed(seed)
+    feature = torch.nn.functional.normalize(torch.randn(2, 24, 16, 16, generator=generator), dim=1)
+    cells = torch.randint(1, 15, (2, 1, keypoints, 2), generator=generator)
+    points = ((cells + 0.5) / 16).repeat(1, shots, 1, 1)
+    visible = torch.ones(2, shots, keypoints, dtype=torch.bool)
+    return Support(points, visible, feature[:, None].repeat(1, shots, 1, 1, 1)), feature
+
+
+@pytest.mark.parametrize("shots", [1, 3])
+@pytest.mark.parametrize("name", ["copy", "nearest", "align"])
+def test_the_support_picture_itself_is_solved(name: str, shots: int) -> None:
+    support, feature = random_support(shots)
+    found = BASELINES[name]()(support, feature)
+    assert (found - support.points[:, 0]).abs().max() < 0.5 / 16
+
+
+def test_center_is_the_middle() -> None:
+    support, _ = random_support()
+    assert (Center()(support) == 0.5).all()
+
+
+def test_copy_averages_the_shots_that_show_a_keypoint() -> None:
+    support, _ = random_support(shots=3)
+    points = torch.rand(2, 3, 5, 2)
+    visible = support.visible.clone()
+    visible[:, 2, 1] = False
+    found = Copy()(Support(points, visible, None))
+    torch.testing.assert_close(found[:, 0], points[:, :, 0].mean(dim=1))
+    torch.testing.assert_close(found[:, 1], points[:, :2, 1].mean(dim=1))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_support_without_a_visible_keypoint_is_refused(name: str) -> None:
+    support, feature = random_support()
+    hidden = support.visible.clone()
+    hidden[1] = False
+    with pytest.raises(PromptError, match="at least one visible keypoint"):
+        BASELINES[name]()(support._replace(visible=hidden), feature)
+
+
+def test_missing_features_are_refused() -> None:
+    support, feature = random_support()
+    with pytest.raises(PromptError, match="features"):
+        Nearest()(support._replace(feature=None), feature)
+
+
+@pytest.mark.parametrize("name", ["copy", "nearest", "align"])
+def test_permuting_keypoints_permutes_the_points(name: str) -> None:
+    support, feature = random_support(shots=2)
+    order = torch.tensor([4, 2, 0, 1, 3])
+    page = BASELINES[name]()
+    shuffled = Support(support.points[:, :, order], support.visible[:, :, order], support.feature)
+    torch.testing.assert_close(page(shuffled, feature), page(support, feature)[:, order], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["copy", "nearest", "align"])
+def test_padding_changes_nothing(name: str) -> None:
+    support, feature = random_support(shots=2)
+    page = BASELINES[name]()
+    points = torch.cat([support.points, torch.full((2, 2, 4, 2), 9.0)], dim=2)
+    visible = torch.cat([support.visible, torch.zeros(2, 2, 4, dtype=torch.bool)], dim=2)
+    padded = page(Support(points, visible, support.feature), feature)
+    torch.testing.assert_close(padded[:, :5], page(support, feature), atol=1e-4, rtol=0)
+
+
+def test_similarity_is_a_cosine() -> None:
+    support, feature = random_support()
+    similarity = cosine_similarity(support, feature)
+    assert similarity.shape == (2, 5, 16, 16)
+    assert similarity.abs().max() <= 1 + 1e-5
+    x, y = (support.points[0, 0, 3] * 16).long().tolist()
+    assert similarity[0, 3, y, x] == pytest.approx(1, abs=1e-4)
+
+
+def test_peak_reads_x_and_y_in_the_right_order() -> None:
+    maps = torch.zeros(1, 1, 16, 16)
+    maps[0, 0, 3, 12] = 1.0  # row 3, column 12
+    torch.testing.assert_close(peak(maps)[0, 0], torch.tensor([12.5 / 16, 3.5 / 16]), atol=1 / 64, rtol=0)
+
+
+def test_settings_reach_the_fit() -> None:
+    assert Align(settings={"rotations": 3}).settings.rotations == 3
+    with pytest.raises(TypeError):
+        Align(settings={"rotation": 3})

@@ -1,0 +1,41 @@
+"""Contracts over the registries: what every registered class keeps, tested before its author writes a test."""
+
+import inspect
+
+import pytest
+
+import cape.data
+import cape.models
+from cape.registry import DATASETS, MODELS
+
+REGISTERED = [*DATASETS.module_dict.items(), *MODELS.module_dict.items()]
+
+
+@pytest.mark.parametrize(("name", "kind"), REGISTERED, ids=[name for name, _ in REGISTERED])
+def test_constructors_are_keyword_only_and_refuse_misspelt_keys(name: str, kind: type) -> None:
+    parameters = list(inspect.signature(kind).parameters.values())
+    assert all(each.kind is inspect.Parameter.KEYWORD_ONLY for each in parameters), f"{name}: keyword-only, no **kwargs"
+    registry = DATASETS if name in DATASETS.module_dict else MODELS
+    required = {each.name: "x" for each in parameters if each.default is inspect.Parameter.empty}
+    with pytest.raises(TypeError, match="misspelt"):
+        registry.build({"type": name, **required, "misspelt": 1})
+
+
+@pytest.mark.parametrize(("name", "kind"), REGISTERED, ids=[name for name, _ in REGISTERED])
+def test_documented(name: str, kind: type) -> None:
+    assert kind.__doc__ and len(kind.__doc__.splitlines()[0]) > 20, name
+
+
+def test_lists_are_the_registries() -> None:
+    assert set(DATASETS.module_dict) <= set(cape.data.__all__)
+    assert set(MODELS.module_dict) <= set(cape.models.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS.module_dict))
+def test_models_build_on_the_meta_device(name: str) -> None:
+    """A constructor that reads a file or picks a device fails here."""
+    import torch
+
+    with torch.device("meta"):
+        model = MODELS.build({"type": name})
+    assert all(parameter.is_meta for parameter in model.parameters())

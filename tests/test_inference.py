@@ -1,0 +1,89 @@
+"""From a source to scores: the pieces that every evaluation and the demo share."""
+
+import numpy as np
+import pytest
+import torch
+
+from cape.data.drawn import Drawn
+from cape.data.episodes import official_pairs, pose_table
+from cape.data.transforms import from_crop, to_crop
+from cape.errors import UsageError
+from cape.evaluation.pck import score_pairs
+from cape.inference import encode_crops, encode_pairs, load_encoder, predict_pairs, score_baseline
+from cape.models.baselines import Align, Copy, Nearest
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Drawn:
+    return Drawn(seed=3, instances=16, categories=("quadruped", "chair", "arrow"))
+
+
+@pytest.fixture(scope="module")
+def encoder() -> torch.nn.Module:
+    return load_encoder("efficientnet_lite0", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def features(drawn: Drawn, encoder: torch.nn.Module) -> torch.Tensor:
+    return encode_crops(drawn, range(len(drawn.instances)), encoder)
+
+
+def test_copy_equals_its_one_line_definition(drawn: Drawn) -> None:
+    table = pose_table(drawn.instances)
+    pairs = official_pairs(drawn.by_category(), episodes=3)
+    supports, query = pairs.table[:, 0], pairs.table[:, 1]
+    by_hand = from_crop(to_crop(table.points, table.box)[supports], table.box[query])
+    valid = table.visible[supports] & table.visible[query]
+    found = predict_pairs(Copy(), table, pairs.table, batch_size=7)
+    np.testing.assert_allclose(found[valid], by_hand[valid], atol=1e-3)
+    by_hand_scores = score_pairs(by_hand, table.points[query], valid, table.box[query, 2:].max(axis=1))
+    np.testing.assert_allclose(score_baseline(Copy(), table, pairs).nme, by_hand_scores.nme, atol=1e-5)
+
+
+def test_features_lie_where_pairs_look_for_them(drawn: Drawn, encoder: torch.nn.Module) -> None:
+    number, pool = list(drawn.by_category().items())[1]
+    pairs = official_pairs({number: pool}, episodes=1)
+    features = encode_pairs(drawn, pairs, encoder)
+    index = int(pairs.table[4, 1])
+    alone = encode_crops(drawn, [index], encoder)
+    torch.testing.assert_close(features[index], alone[0], atol=1e-5, rtol=0)
+    unused = sorted(set(range(len(drawn.instances))) - set(pairs.table.ravel().tolist()))
+    assert features[unused].abs().sum() == 0
+
+
+def test_a_query_identical_to_its_support_is_solved(drawn: Drawn, features: torch.Tensor) -> None:
+    table = pose_table(drawn.instances)
+    own = np.array([[index, index] for index in range(0, len(drawn.instances), 3)])
+    for page in (Nearest(), Align()):
+        found = predict_pairs(page, table, own, features=features)
+        error = np.linalg.norm(found - table.points[own[:, 1]], axis=-1) / table.box[own[:, 1], 2:].max(axis=1)[:, None]
+        hits = (error < 0.1)[table.visible[own[:, 1]]].mean()
+        assert hits > 0.85, f"{type(page).__name__}: {hits:.2f}"
+
+
+def test_the_query_s_visibility_never_reaches_the_method(drawn: Drawn, features: torch.Tensor) -> None:
+    """Hide every keypoint of the queries that are not supports: predictions must not move."""
+    table = pose_table(drawn.instances)
+    pairs = np.array([[0, index] for index in range(1, 8)])
+    hidden = table.visible.copy()
+    hidden[1:8] = False
+    moved = table.points.copy()
+    moved[1:8] = -1e4
+    before = predict_pairs(Align(), table, pairs, features=features)
+    after = predict_pairs(Align(), table._replace(visible=hidden, points=moved), pairs, features=features)
+    np.testing.assert_array_equal(before, after)
+
+
+def test_batches_do_not_matter(drawn: Drawn, features: torch.Tensor) -> None:
+    table = pose_table(drawn.instances)
+    pairs = official_pairs(drawn.by_category(), episodes=1).table[::3]
+    valid = table.visible[pairs[:, 0]]
+    one = predict_pairs(Align(), table, pairs, features=features, batch_size=1)
+    many = predict_pairs(Align(), table, pairs, features=features, batch_size=32)
+    far = np.linalg.norm(one - many, axis=-1)[valid] > 1.0
+    assert far.mean() < 0.01  # rounding may break a tie between two starts
+
+
+def test_an_absent_device_is_refused() -> None:
+    with pytest.raises(UsageError, match="a device of this machine"):
+        load_encoder("efficientnet_lite0", device="cuda:77")
