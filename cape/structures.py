@@ -68,3 +68,20 @@ class Episode(NamedTuple):
     category: int
     pair: int
     """Row in the table of pairs; orders the results of an evaluation."""
+
+
+class Match(NamedTuple):
+    """What matching tells the keypoint decoder and the losses."""
+
+    feature: Float[Tensor, "B HW D"]
+    """The query picture, refined."""
+    position: Float[Tensor, "HW D"]
+    """Code of its cells."""
+    tokens: Float[Tensor, "B K D"]
+    """The keypoints, refined."""
+    similarity: Float[Tensor, "B K H W"]
+    """Logits."""
+    expected: Float[Tensor, "B K 2"]
+    """Global soft-argmax, for the proposal loss."""
+    proposals: Float[Tensor, "B K 2"]
+    """Soft-argmax around the highest peak, where the decoder starts."""

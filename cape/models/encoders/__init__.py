@@ -1,8 +1,10 @@
 """Encoders.
 
-visual: `forward(images [B, 3, H, W]) -> [B, C, H, W]`, one channels-first feature map on one grid.
+visual:  `forward(images [B, 3, H, W]) -> [B, C, H, W]`, one channels-first feature map on one grid.
+support: `forward(feature [B, S, C, H, W], points [B, S, K, 2], visible [B, S, K]) -> tokens [B, K, C], mask [B, K]`.
 """
 
+from cape.models.encoders.support import SupportEncoder
 from cape.models.encoders.visual import VisualEncoder
 
-__all__ = ["VisualEncoder"]
+__all__ = ["SupportEncoder", "VisualEncoder"]

@@ -50,8 +50,12 @@ class VisualEncoder(nn.Module):
     Args:
         name: A timm model name.
         strides: Strides to take features from. A network without any of them (a ViT with patch 14) gives its last map.
+        norm: Apply the network's final norm to its last map, as the Swin-V2 of the CAPE models does.
+        enlarge: Enlarge the grid by this factor, bilinearly: 2 makes the 8 x 8 map of Swin-V2 the 16 x 16 grid of
+            GraphCape (specification §3.1).
         unit_length: Take each stride's mean over the picture away, then scale its vectors to 1 / sqrt(number of
             strides): the inner product of two concatenated vectors is the mean of the strides' cosine similarities.
+        options: Passed on to timm (img_size, drop_path_rate, ...).
 
     Attributes:
         channels: C of the output.
@@ -61,7 +65,14 @@ class VisualEncoder(nn.Module):
     """
 
     def __init__(
-        self, *, name: str = "efficientnet_lite0", strides: tuple[int, ...] = (16, 32), unit_length: bool = False
+        self,
+        *,
+        name: str = "efficientnet_lite0",
+        strides: tuple[int, ...] = (16, 32),
+        norm: bool = False,
+        enlarge: int = 1,
+        unit_length: bool = False,
+        options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         compat.prepare()
@@ -70,17 +81,16 @@ class VisualEncoder(nn.Module):
         if not timm.is_model(name):
             close = ", ".join(timm.list_models(f"*{name.split('_', maxsplit=1)[0]}*")[:5]) or "see timm.list_models()"
             raise UsageError("backbone", expected="a timm model name", got=repr(name), fix=f"For example: {close}.")
-        options: dict[str, Any] = {"bn_eps": TENSORFLOW_EPSILON} if name in PACKAGED else {}
-        probe: Any = timm.create_model(name, features_only=True, **options)
-        reductions = probe.feature_info.reduction()
-        chosen = tuple(i for i, stride in enumerate(reductions) if stride in strides)
+        defaults: dict[str, Any] = {"bn_eps": TENSORFLOW_EPSILON} if name in PACKAGED else {}
+        network: Any = timm.create_model(name, num_classes=0, **{**defaults, **(options or {})})
+        maps = [(level["reduction"], level["num_chs"]) for level in network.feature_info]
         # A ViT repeats one stride at every depth; the deepest map is its feature.
-        last = {reductions[i]: i for i in chosen or (len(reductions) - 1,)}
-        self.name, self.unit_length = name, unit_length
-        network: Any = timm.create_model(name, features_only=True, out_indices=tuple(sorted(last.values())), **options)
-        self.network: nn.Module = network
-        self.widths: list[int] = network.feature_info.channels()
-        self.channels = sum(self.widths)
+        last = {stride: level for level, (stride, _) in enumerate(maps) if stride in strides}
+        self.levels = sorted(last.values()) or [len(maps) - 1]
+        network.prune_intermediate_layers(self.levels, prune_norm=not norm, prune_head=True)
+        self.network = network
+        self.name, self.norm, self.enlarge, self.unit_length = name, norm, enlarge, unit_length
+        self.channels: int = sum(maps[level][1] for level in self.levels)
         self.register_buffer("scale", torch.ones(3, 1, 1), persistent=False)
         self.register_buffer("shift", torch.zeros(3, 1, 1), persistent=False)
         self._expect(*_input_statistics(name))
@@ -96,13 +106,17 @@ class VisualEncoder(nn.Module):
 
     def forward(self, images: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B C H W"]:
         """Features of ImageNet-normalised pictures."""
-        stages = [
-            stage if stage.shape[1] == width else stage.permute(0, 3, 1, 2)  # Swin-V2 gives channels last
-            for stage, width in zip(self.network(images * self.scale + self.shift), self.widths, strict=True)
-        ]
-        grid = stages[0].shape[-2:]
+        options = {"norm": True} if self.norm else {}
+        stages = self.network.forward_intermediates(
+            images * self.scale + self.shift,
+            indices=self.levels,
+            output_fmt="NCHW",  # Swin-V2 would give channels last
+            intermediates_only=True,
+            **options,
+        )
         if self.unit_length:
             stages = [stage - stage.mean(dim=(-2, -1), keepdim=True) for stage in stages]
+        grid = [self.enlarge * side for side in stages[0].shape[-2:]]
         stages = [F.interpolate(stage, grid, mode="bilinear", align_corners=False) for stage in stages]
         if self.unit_length:
             stages = [F.normalize(stage, dim=1) / len(stages) ** 0.5 for stage in stages]

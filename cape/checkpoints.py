@@ -1,0 +1,98 @@
+"""Weights of the published systems under our parameter names.
+
+A key map is a list of (pattern, replacement); every key of a state dict has to match exactly one pattern, so an unknown
+architecture is refused by name instead of being loaded in part.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from cape.errors import UsageError
+
+KeyMap = Sequence[tuple[str, str]]
+
+_LAYER = r"transformer\.decoder\.layers\.(\d+)"
+GRAPHCAPE: KeyMap = (
+    (r"input_proj", r"feature_projection"),
+    (r"query_proj", r"visual_projection"),
+    (r"text_proj", r"text_projection"),
+    (r"transformer\.encoder\.layers\.(\d+)\.self_attn", r"matching.layers.\1.attention"),
+    (r"transformer\.encoder\.layers\.(\d+)\.linear1", r"matching.layers.\1.feed_forward.0"),
+    (r"transformer\.encoder\.layers\.(\d+)\.linear2", r"matching.layers.\1.feed_forward.3"),
+    (r"transformer\.encoder\.layers\.(\d+)\.(norm\d)", r"matching.layers.\1.\2"),
+    (r"transformer\.proposal_generator\.support_proj", r"matching.project_tokens"),
+    (r"transformer\.proposal_generator\.query_proj", r"matching.project_feature"),
+    (r"transformer\.proposal_generator\.dynamic_proj", r"matching.gate"),
+    (_LAYER + r"\.self_attn", r"decoder.layers.\1.self_attention"),
+    (_LAYER + r"\.multihead_attn", r"decoder.layers.\1.cross_attention"),
+    (_LAYER + r"\.choker", r"decoder.layers.\1.narrow"),
+    (_LAYER + r"\.ffn1\.conv", r"decoder.layers.\1.graph.first.maps"),
+    (_LAYER + r"\.ffn2\.conv", r"decoder.layers.\1.graph.second.maps"),
+    (_LAYER + r"\.ffn1", r"decoder.layers.\1.graph.first"),
+    (_LAYER + r"\.ffn2", r"decoder.layers.\1.graph.second"),
+    (_LAYER + r"\.(norm\d)", r"decoder.layers.\1.\2"),
+    (r"transformer\.decoder\.norm", r"decoder.norm"),
+    (r"transformer\.decoder\.ref_point_head\.layers\.0", r"decoder.position.0"),
+    (r"transformer\.decoder\.ref_point_head\.layers\.1", r"decoder.position.2"),
+    (r"kpt_branch\.(\d+)\.mlp", r"decoder.offsets.\1"),
+)
+"""The pose head of GraphCape and, with `text_proj`, of CapeX."""
+
+SWIN_V2: KeyMap = (
+    (r"(patch_embed|norm)(?=\.)", r"\1"),
+    # Official stages end with their downsampling, timm's begin with it.
+    (r"layers\.0\.downsample", r"layers.1.downsample"),
+    (r"layers\.1\.downsample", r"layers.2.downsample"),
+    (r"layers\.2\.downsample", r"layers.3.downsample"),
+    (r"(layers\.\d+\.blocks\.\d+\.(?:attn|mlp|norm\d))(?=\.)", r"\1"),
+)
+"""The official Swin-V2 backbone, to timm's names."""
+
+_SWIN_BUFFERS = re.compile(r"relative_coords_table|relative_position_index|attn_mask")
+
+
+def rename(state: Mapping[str, Tensor], keys: KeyMap, *, where: str = "checkpoint") -> dict[str, Tensor]:
+    """A state dict under new names.
+
+    Args:
+        state: Official names.
+        keys: The map; the first pattern that matches a key's beginning applies.
+        where: For messages.
+
+    Raises:
+        UsageError: A key that no pattern knows.
+    """
+    patterns = [(re.compile(pattern), replacement) for pattern, replacement in keys]
+    renamed = {}
+    for key, value in state.items():
+        for pattern, replacement in patterns:
+            if pattern.match(key):
+                renamed[pattern.sub(replacement, key, count=1)] = value
+                break
+        else:
+            raise UsageError(
+                where, expected="the parameters of the architecture that was named", got=key, fix="Name the right one."
+            )
+    return renamed
+
+
+def from_graphcape(state: Mapping[str, Tensor], *, where: str = "GraphCape head") -> dict[str, Tensor]:
+    """The pose head of GraphCape or CapeX. Its graph convolutions of kernel 1 are linear layers here.
+
+    Raises:
+        UsageError: A key that such a head does not have.
+    """
+    renamed = rename(state, GRAPHCAPE, where=where)
+    return {key: value.squeeze(-1) if key.endswith("maps.weight") else value for key, value in renamed.items()}
+
+
+def from_swin_v2(state: Mapping[str, Tensor], *, where: str = "Swin-V2") -> dict[str, Tensor]:
+    """The official Swin-V2 backbone, without the tables that timm computes.
+
+    Raises:
+        UsageError: A key that such a network does not have.
+    """
+    learned = {key: value for key, value in state.items() if not _SWIN_BUFFERS.search(key)}
+    return rename(learned, SWIN_V2, where=where)

@@ -1,0 +1,10 @@
+"""Losses: pure functions on tensors, one a file; each returns a scalar.
+
+The normalisation of the published few-shot code runs through all of them: sum over a sample's valid keypoints, divide
+by their number (1 where there is none), mean over the batch.
+"""
+
+from cape.losses.heatmap import heatmap_loss
+from cape.losses.offset import offset_loss
+
+__all__ = ["heatmap_loss", "offset_loss"]

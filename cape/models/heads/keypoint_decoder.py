@@ -1,0 +1,111 @@
+"""Keypoint decoder: proposals become coordinates, layer by layer, along the skeleton."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from cape.models.layers import MLP, attention_padding, logit, sine_encoding
+from cape.registry import MODELS
+from cape.structures import Match
+
+
+@MODELS.register_module()
+class KeypointDecoder(nn.Module):
+    """GraphCape's graph transformer decoder with iterative refinement (specification §3.7).
+
+    Args:
+        width: D.
+        heads: Of both attentions.
+        layers: L.
+        graph: The graph part of a layer, a registered type with its options (its width is filled in).
+        dropout: Rate.
+        one_path: Supervise the coordinates that the next layer starts from. False is GraphCape: the supervised output
+            reads the layer-normed token, the propagated one the bare token.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int = 256,
+        heads: int = 8,
+        layers: int = 3,
+        graph: dict | None = None,
+        dropout: float = 0.1,
+        one_path: bool = True,
+    ) -> None:
+        super().__init__()
+        self.one_path = one_path
+        part = {"type": "GraphFeedForward", "dropout": dropout, **(graph or {}), "width": width}
+        self.layers = nn.ModuleList(_DecoderLayer(width, heads, MODELS.build(part), dropout) for _ in range(layers))
+        self.position = MLP((width, width, width))
+        self.norm = nn.LayerNorm(width)
+        offsets = [MLP((width, width, width, width, 2)) for _ in range(layers)]
+        for offset in offsets:  # refinement starts as the identity
+            for parameter in offset[-1].parameters():
+                nn.init.zeros_(parameter)
+        self.offsets = nn.ModuleList(offsets)
+
+    def forward(
+        self, match: Match, adjacency: Bool[Tensor, "B K K"], mask: Bool[Tensor, "B K"]
+    ) -> Float[Tensor, "L B K 2"]:
+        """Coordinates after each layer, crop frame.
+
+        Args:
+            match: Refined tokens and picture, and the proposals to start from.
+            adjacency: Skeleton.
+            mask: Keypoints that exist.
+        """
+        padding = attention_padding(mask)
+        tokens = match.tokens
+        start = base = match.proposals.detach()
+        outputs = []
+        for layer, offset in zip(self.layers, self.offsets, strict=True):
+            code = self.position(sine_encoding(start, tokens.shape[-1]))
+            tokens = layer(tokens, code, match, adjacency, padding)
+
+            # Refine in logit space; the next layer starts from a detached copy
+            normed = offset(self.norm(tokens))
+            if self.one_path:
+                point = torch.sigmoid(logit(start) + normed)
+                outputs.append(point)
+            else:
+                outputs.append(torch.sigmoid(logit(base) + normed))
+                point = torch.sigmoid(logit(start) + offset(tokens))
+            base, start = point, point.detach()
+        return torch.stack(outputs)
+
+
+class _DecoderLayer(nn.Module):
+    """Keypoints attend to each other, then to the picture, then exchange messages along the skeleton."""
+
+    def __init__(self, width: int, heads: int, graph: nn.Module, dropout: float) -> None:
+        super().__init__()
+        self.self_attention = nn.MultiheadAttention(width, heads, dropout=dropout, batch_first=True)
+        # Content and position are concatenated, not added, where keypoints look at the picture
+        self.cross_attention = nn.MultiheadAttention(2 * width, heads, dropout=dropout, vdim=width, batch_first=True)
+        self.narrow = nn.Linear(2 * width, width)
+        self.graph = graph
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "B K D"],
+        code: Float[Tensor, "B K D"],
+        match: Match,
+        adjacency: Bool[Tensor, "B K K"],
+        padding: Bool[Tensor, "B K"],
+    ) -> Float[Tensor, "B K D"]:
+        # Self-attention
+        placed = tokens + code
+        found, _ = self.self_attention(placed, placed, tokens, key_padding_mask=padding, need_weights=False)
+        tokens = self.norm1(tokens + self.dropout(found))
+
+        # Cross-attention, [token, position] on both sides
+        query = torch.cat([tokens, code], dim=-1)
+        key = torch.cat([match.feature, match.position.expand_as(match.feature)], dim=-1)
+        found, _ = self.cross_attention(query, key, match.feature, need_weights=False)
+        tokens = self.norm2(tokens + self.dropout(self.narrow(found)))
+
+        # Graph
+        return self.norm3(tokens + self.dropout(self.graph(tokens, adjacency, ~padding)))
