@@ -3,13 +3,13 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 DATA ?=
 
-.PHONY: install demo test check format soak clean
+.PHONY: install demo test check format clean
 
 install:            ## build .venv with everything pinned
 	@tools/install.sh
 
 demo: install       ## 1-shot predictions on real pictures: a table, and an overlay in outputs/ (DATA=dir for your own)
-	@$(VENV)/bin/cape demo $(if $(DATA),--annotations $(DATA))
+	@$(VENV)/bin/cape demo $(if $(DATA),--annotations "$(DATA)")
 
 test: install       ## all tests (a few minutes)
 	@$(PY) -m pytest

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -13,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from cape.data.episodes import Pairs, PoseTable, Source
 from cape.data.transforms import crop_square, from_crop, normalise, to_crop, warp
 from cape.errors import UsageError
-from cape.evaluation.pck import PairScores, score_pairs
+from cape.evaluation.pck import Scores, score_pairs
 from cape.models.baselines import Align, Center, Copy, Nearest, Support
 from cape.models.encoders.visual import VisualEncoder, load_pretrained
 
@@ -47,7 +46,6 @@ def encode_crops(
     indices: Sequence[int],
     encoder: VisualEncoder,
     *,
-    size: int = 256,
     batch_size: int = 16,
     workers: int = 0,
     progress: Progress = silent,
@@ -58,7 +56,7 @@ def encode_crops(
         PictureError: A picture is missing or corrupt.
     """
     device = next(encoder.parameters()).device
-    loader = DataLoader(_Crops(source, indices, size), batch_size=batch_size, num_workers=workers)
+    loader = DataLoader(_Crops(source, indices, encoder.size), batch_size=batch_size, num_workers=workers)
     with torch.inference_mode():
         return torch.cat([encoder(images.to(device)) for images in progress(loader, "encoding pictures")])
 
@@ -75,11 +73,14 @@ def load_encoder(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder = load_pretrained(VisualEncoder(name=name, unit_length=True), weights=weights, download=download)
     try:
-        return encoder.to(device)
-    except (RuntimeError, AssertionError) as error:  # torch raises either for a device that is not there
+        encoder = encoder.to(torch.device(device))
+        with torch.inference_mode():
+            encoder(torch.zeros(1, 3, encoder.size, encoder.size, device=device)).sum().item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch's words for a device that is not there
         raise UsageError(
-            "device", expected="auto, cpu or a device of this machine", got=f"{device}: {error}", fix="Use cpu."
+            "device", expected="auto, cpu or a device of this machine", got=f"{device}: {error}"[:300], fix="Use cpu."
         ) from error
+    return encoder
 
 
 def encode_pairs(
@@ -93,59 +94,69 @@ def encode_pairs(
     return features
 
 
-def score_baseline(
-    baseline: Copy | Center | Nearest | Align,
-    table: PoseTable,
-    pairs: Pairs,
-    *,
-    features: Float[Tensor, "M C H W"] | None = None,
-    progress: Progress = silent,
-) -> PairScores:
-    """Predict all pairs and score them by the official protocol."""
-    supports, query = pairs.table[:, :-1], pairs.table[:, -1]
-    seen = features if baseline.needs_pictures else None
-    # Without pictures a pair is a few numbers, and the whole evaluation takes a second.
-    size, shown = (64, progress) if seen is not None else (8192, silent)
-    predicted = predict_pairs(baseline, table, pairs.table, features=seen, batch_size=size, progress=shown)
-    valid = table.visible[supports].all(axis=1) & table.visible[query]
-    return score_pairs(predicted, table.points[query], valid, table.box[query, 2:].max(axis=1))
-
-
 def predict_pairs(
     baseline: Copy | Center | Nearest | Align,
     table: PoseTable,
     pairs: Int64[np.ndarray, "N _"],
     *,
     features: Float[Tensor, "M C H W"] | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     progress: Progress = silent,
 ) -> Float[np.ndarray, "N K 2"]:
     """Predictions in pixels of each query's original picture.
+
+    A pair whose supports show nothing gets the middle of the crop: the protocol scores it 0 whatever is predicted.
 
     Args:
         baseline: The method.
         table: All instances; the queries' points in it are never shown to the method.
         pairs: Rows of S supports and a query, as indices into the table.
-        features: Of each instance of the table, for the methods that look at pictures.
-        batch_size: Pairs at once.
-        progress: Shows the progress.
+        features: Of each instance of the table; only the methods that look at pictures get them.
+        batch_size: Pairs at once; None chooses by what a pair weighs.
+        progress: Shows the progress of the methods that look at pictures.
     """
+    if not baseline.needs_pictures:
+        features, progress = None, silent
     points = torch.from_numpy(to_crop(table.points, table.box)).float()
     visible = torch.from_numpy(table.visible)
     device = points.device if features is None else features.device
-    batches = [pairs[start : start + batch_size] for start in range(0, len(pairs), batch_size)]
-    predicted = []
+    found = torch.full((len(pairs), *points.shape[1:]), 0.5)
+    shown = torch.from_numpy(table.visible[pairs[:, :-1]].any(axis=(1, 2))).nonzero()[:, 0]
+    batches = shown.split(batch_size or _batch_size(table, pairs, features)) if len(shown) else ()
     with torch.inference_mode():
-        for batch in progress(batches, "predicting"):
-            shots, query = torch.from_numpy(batch[:, :-1]), torch.from_numpy(batch[:, -1])
+        for rows in progress(batches, "predicting"):
+            supports, query = torch.from_numpy(pairs)[rows].tensor_split([-1], dim=1)
             # Pairs come category by category: most batches need fewer keypoints than the table's widest.
-            width = 1 + int(visible[shots].flatten(0, 1).any(dim=0).nonzero().max())
+            width = 1 + int(visible[supports].flatten(0, 1).any(dim=0).nonzero().max())
             support = Support(
-                points=points[shots, :width].to(device),
-                visible=visible[shots, :width].to(device),
-                feature=None if features is None else features[shots.to(device)],
+                points=points[supports, :width].to(device),
+                visible=visible[supports, :width].to(device),
+                feature=None if features is None else features[supports.to(device)],
             )
-            feature = None if features is None else features[query.to(device)]
-            points_found = baseline(support, feature).cpu()
-            predicted.append(F.pad(points_found, (0, 0, 0, table.points.shape[1] - width), value=0.5))
-    return from_crop(torch.cat(predicted).double().numpy(), table.box[pairs[:, -1]])
+            feature = None if features is None else features[query[:, 0].to(device)]
+            found[rows, :width] = baseline(support, feature).cpu()
+    return from_crop(found.double().numpy(), table.box[pairs[:, -1]])
+
+
+def _batch_size(table: PoseTable, pairs: Int64[np.ndarray, "N _"], features: Tensor | None) -> int:
+    """About 160 MB for the largest tensor: the fit keeps a map per start, shot and keypoint."""
+    if features is None:
+        return 8192
+    starts, cells = 16, features.shape[-2] * features.shape[-1]
+    weight = (pairs.shape[1] - 1) * table.points.shape[1] * starts * cells
+    return max(1, min(64, 40_000_000 // weight))
+
+
+def score_predictions(
+    predicted: Float[np.ndarray, "N K 2"], table: PoseTable, pairs: Int64[np.ndarray, "N _"]
+) -> Scores:
+    """Scores by the official protocol.
+
+    Args:
+        predicted: Pixels of each query's original picture.
+        table: All instances.
+        pairs: Rows of S supports and a query, as indices into the table.
+    """
+    supports, query = pairs[:, :-1], pairs[:, -1]
+    valid = table.visible[supports].all(axis=1) & table.visible[query]
+    return score_pairs(predicted, table.points[query], valid, table.box[query, 2:].max(axis=1))

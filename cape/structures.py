@@ -5,7 +5,8 @@ Every array annotation in cape uses these letters and no others:
     B  batch                S  shots (support pictures)     K  keypoints (padded)
     C  channels             H  W  feature map               D  token width
     L  decoder layers       P  body parts                   J  joints of a fixed skeleton
-    T  frames               N  pairs of an evaluation
+    T  frames               N  pairs of an evaluation       M  instances of a table
+    R  starts of a fit      E  width of an inner layer      h  w  another size than H  W
 
 Two coordinate frames exist. *Pixels* are those of the original picture (x right, y down, the centre of the first
 pixel is 0, as in COCO). *Crop* coordinates are pixels of the square crop divided by its side: [0, 1] inside the crop,
@@ -21,6 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int8
 from torch import Tensor
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""What every view is normalised by."""
 
 
 class Instance(NamedTuple):

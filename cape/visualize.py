@@ -39,6 +39,9 @@ def draw_pose(
     import supervision as sv
 
     scene = np.ascontiguousarray(picture[..., ::-1])  # supervision draws in OpenCV's channel order
+    # OpenCV takes 32-bit places; what is that far outside is not seen anyway.
+    points = points.clip(-1e4, 1e5)
+    truth = None if truth is None else truth.clip(-1e4, 1e5)
     thick = max(1, round(max(picture.shape[:2]) / 200))
     pose = sv.KeyPoints(xy=points[None].astype(np.float32), visible=visible[None])
     # supervision counts joints from 1, and takes an empty list of edges for a wish to guess the skeleton.

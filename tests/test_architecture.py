@@ -1,6 +1,7 @@
 """The house rules that a program can check: sizes, one-way imports, the exact public list, named places."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +14,12 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "cape").rglob("*.py"))
 MAX_FILE, MAX_MEDIAN, MAX_FUNCTION, MAX_NESTING = 350, 180, 60, 4
 
+PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "heads")}
 # Lowest first. A module may import its own layer's folder-mates and anything below, nothing above.
 LAYERS = [
     {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs"},
-    {"data", "losses", "evaluation.pck", "models.layers", "models.affine", "models.encoders"},
-    {"models", "models.baselines", "evaluation", "evaluation.report"},
+    {"data", "losses", "evaluation.pck", "models.layers", "models.affine", *PARTS},
+    {"models", "models.baselines", "models.fewshot", "evaluation", "evaluation.report"},
     {"checkpoints", "visualize", "formats"},
     {"engine", "inference", "export"},
     {"annotator"},
@@ -72,7 +74,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 
 def test_model_parts_import_no_page_and_no_other_folder() -> None:
-    pages = {"models.baselines"}
+    pages = {"models.baselines", "models.fewshot"}
     for path in MODULES:
         module = name_of(path)
         if not module.startswith("models.") or path.name == "__init__.py":
@@ -137,6 +139,23 @@ def nesting(node: ast.AST, depth: int = 0) -> int:
 def test_median_size() -> None:
     lengths = sorted(len(path.read_text().splitlines()) for path in MODULES)
     assert lengths[len(lengths) // 2] <= MAX_MEDIAN
+
+
+def test_shapes_are_written_in_the_one_alphabet() -> None:
+    """Letters of `structures`, numbers, `_`, and products of letters such as HW."""
+    text = ast.get_docstring(ast.parse((ROOT / "cape" / "structures.py").read_text())) or ""
+    legend = [line for line in text.splitlines() if line.startswith("    ")]
+    letters = set(re.findall(r"(?<![a-zA-Z])[a-zA-Z](?![a-zA-Z])", " ".join(legend)))
+    assert {"B", "S", "K", "D", "N", "M"} <= letters
+    arrays = {"Float", "Bool", "Int", "Int8", "Int64", "UInt8"}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in arrays:
+                shape = node.slice.elts[-1].value
+                for axis in shape.split():
+                    plain = axis.lstrip("*")
+                    known = plain == "_" or plain.isdigit() or all(letter in letters for letter in plain)
+                    assert known, f"{path.name}:{node.lineno}: {axis!r} of {shape!r} is not in the alphabet"
 
 
 def test_names_and_depth() -> None:

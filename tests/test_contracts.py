@@ -10,6 +10,15 @@ from cape.registry import DATASETS, MODELS
 
 REGISTERED = [*DATASETS.module_dict.items(), *MODELS.module_dict.items()]
 
+EXAMPLES = {
+    "FewShotPose": {
+        "visual": {"type": "VisualEncoder"},
+        "support": {"type": "SupportEncoder"},
+        "text": {"type": "TextEncoder"},
+    }
+}
+"""What a constructor cannot do without."""
+
 
 @pytest.mark.parametrize(("name", "kind"), REGISTERED, ids=[name for name, _ in REGISTERED])
 def test_constructors_are_keyword_only_and_refuse_misspelt_keys(name: str, kind: type) -> None:
@@ -37,5 +46,5 @@ def test_models_build_on_the_meta_device(name: str) -> None:
     import torch
 
     with torch.device("meta"):
-        model = MODELS.build({"type": name})
+        model = MODELS.build({"type": name, **EXAMPLES.get(name, {})})
     assert all(parameter.is_meta for parameter in model.parameters())

@@ -7,9 +7,9 @@ import torch
 from cape.data.drawn import Drawn
 from cape.data.episodes import official_pairs, pose_table
 from cape.data.transforms import from_crop, to_crop
-from cape.errors import UsageError
+from cape.errors import PictureError, UsageError
 from cape.evaluation.pck import score_pairs
-from cape.inference import encode_crops, encode_pairs, load_encoder, predict_pairs, score_baseline
+from cape.inference import encode_crops, encode_pairs, load_encoder, predict_pairs, score_predictions
 from cape.models.baselines import Align, Copy, Nearest
 
 
@@ -36,8 +36,8 @@ def test_copy_equals_its_one_line_definition(drawn: Drawn) -> None:
     valid = table.visible[supports] & table.visible[query]
     found = predict_pairs(Copy(), table, pairs.table, batch_size=7)
     np.testing.assert_allclose(found[valid], by_hand[valid], atol=1e-3)
-    by_hand_scores = score_pairs(by_hand, table.points[query], valid, table.box[query, 2:].max(axis=1))
-    np.testing.assert_allclose(score_baseline(Copy(), table, pairs).nme, by_hand_scores.nme, atol=1e-5)
+    expected = score_pairs(by_hand, table.points[query], valid, table.box[query, 2:].max(axis=1))
+    np.testing.assert_allclose(score_predictions(found, table, pairs.table)["NME"], expected["NME"], atol=1e-5)
 
 
 def test_features_lie_where_pairs_look_for_them(drawn: Drawn, encoder: torch.nn.Module) -> None:
@@ -87,3 +87,27 @@ def test_batches_do_not_matter(drawn: Drawn, features: torch.Tensor) -> None:
 def test_an_absent_device_is_refused() -> None:
     with pytest.raises(UsageError, match="a device of this machine"):
         load_encoder("efficientnet_lite0", device="cuda:77")
+
+
+def test_a_support_that_shows_nothing_scores_zero_and_stops_nothing(drawn: Drawn, features: torch.Tensor) -> None:
+    table = pose_table(drawn.instances)
+    visible = table.visible.copy()
+    visible[0] = False
+    table = table._replace(visible=visible)
+    pairs = np.array([[0, 1], [2, 3], [0, 4]])
+    for page in (Copy(), Align()):
+        scores = score_predictions(predict_pairs(page, table, pairs, features=features), table, pairs)
+        assert scores["PCK@0.25"][[0, 2]].tolist() == [0, 0] and scores["ceiling"].tolist() == [0, 100, 0]
+        alone = predict_pairs(page, table, pairs[:1], features=features)
+        assert np.isfinite(alone).all()
+
+
+def test_a_bad_picture_is_one_error_from_a_worker_too(encoder: torch.nn.Module) -> None:
+    class Holes(Drawn):
+        def picture(self, index: int) -> np.ndarray:
+            raise PictureError(f"{index}.png", expected="a picture", got="a hole", fix="Fill it.")
+
+    source = Holes(instances=2, categories=("fish",))
+    for workers in (0, 1):
+        with pytest.raises(PictureError, match="expected a picture, got a hole"):
+            encode_crops(source, [0, 1], encoder, workers=workers)

@@ -3,6 +3,7 @@
 Heavy imports wait inside the commands, so that `--help` is quick.
 """
 
+import io
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -56,14 +57,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(program: typer.Typer, prefix: list[str], argv: Sequence[str] | None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that knows ASCII alone still gets the figures
+            stream.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if argv is None else list(argv)
     _invocation.set(shlex.join([*prefix, *arguments]))
     try:
         program(args=arguments, prog_name=" ".join(prefix))
     except CapeError as error:
-        console = Console(stderr=True)
+        # One that crossed from a data-loading worker carries that process's traceback; its last line is the message.
+        message = str(error) if error.expected else str(error).strip().splitlines()[-1].partition(": ")[2]
+        console = Console(stderr=True, markup=False, highlight=False, emoji=False)
         console.print(f"{type(error).__name__}: ", style="bold red", end="")
-        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        console.print(message, soft_wrap=True)
         return 1
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)

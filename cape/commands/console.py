@@ -3,13 +3,19 @@
 import sys
 from collections.abc import Iterable
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from tqdm import tqdm
 
-from cape.evaluation.report import SplitReport, footnotes, mean_figures
+from cape.evaluation import report as reporting
+from cape.evaluation.report import SplitReport
 
-console = Console()
+
+def say(text: str) -> None:
+    """Print a line as it is: names of categories and files are not markup."""
+    Console(markup=False, highlight=False, emoji=False).print(text, soft_wrap=True)
 
 
 def progress(items: Iterable, label: str) -> Iterable:
@@ -18,24 +24,14 @@ def progress(items: Iterable, label: str) -> Iterable:
 
 
 def print_reports(reports: list[SplitReport]) -> None:
-    """The table of all methods and splits, and below it what the figures rest on."""
-    columns = list(reports[0].figures)
-    table = Table(title=f"{reports[0].shots}-shot, PCK in percent of pairs")
-    for name in ("method", "split", "pairs", *columns, "PCK@0.20, 95 %"):
-        table.add_column(name, justify="left" if name == "method" else "right")
-    for method in dict.fromkeys(report.method for report in reports):
-        mine = [report for report in reports if report.method == method]
-        for report in mine:
-            span = f"{report.interval.low:.1f} to {report.interval.high:.1f}"
-            table.add_row(method, report.split, str(report.pairs), *_cells(report.figures), span)
-        if len(mine) > 1:
-            total = str(sum(report.pairs for report in mine))
-            table.add_row(method, "mean", total, *_cells(mean_figures(mine)), "", style="bold", end_section=True)
-    wide = console if console.is_terminal else Console(width=180)
-    wide.print(table)
-    for line in footnotes(reports):
-        wide.print(line, highlight=False, soft_wrap=True)
-
-
-def _cells(figures: dict[str, float]) -> list[str]:
-    return [f"{value:.4f}" if key in ("NME", "AUC") else f"{value:.2f}" for key, value in figures.items()]
+    """All figures of each method, what they rest on, and last the comparison. Fits 80 columns."""
+    details = [reporting.detail_table(mine) for mine in reporting.by_method(reports).values()]
+    for heads, rows in [*details, reporting.headline_table(reports)]:
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for place, head in enumerate(heads):
+            table.add_column(Text(head), justify="right" if place else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        Console().print(table)
+    for note in reporting.footnotes(reports):
+        say(note)

@@ -8,12 +8,10 @@ import typer
 
 from cape.commands import invocation, run
 from cape.errors import UsageError
-from cape.files import write_atomically
+from cape.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from cape.evaluation.report import SplitReport
-
-METHODS: tuple[str, ...] = ("copy", "center", "nearest", "align")
 
 
 def test(
@@ -32,8 +30,12 @@ def test(
         Literal["val", "test"], typer.Option(help="test (200 episodes a category) or val (100).")
     ] = "test",
     pattern: Annotated[
-        str, typer.Option(help="Annotation file name; {split} and {subset} are filled in, * matches anything.")
-    ] = "*split{split}_{subset}.json*",
+        str | None,
+        typer.Option(
+            help="Annotation file name; {split} and {subset} are filled in, * matches anything "
+            "(default: *split{split}_{subset}.json*)."
+        ),
+    ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Picture folder (default: images/ beside the annotations).")
     ] = None,
@@ -66,35 +68,49 @@ def test(
     """
     from cape.commands.console import print_reports, progress
     from cape.data.episodes import EPISODES, official_pairs, pose_table
-    from cape.data.mp100 import MP100
+    from cape.data.mp100 import MP100, PATTERN
     from cape.evaluation.report import make_report, markdown
-    from cape.inference import encode_pairs, load_encoder, score_baseline
+    from cape.inference import encode_pairs, load_encoder, predict_pairs, score_predictions
     from cape.models.baselines import BASELINES
 
-    methods = list(METHODS) if "all" in baseline else list(dict.fromkeys(baseline))
-    unknown = [method for method in methods if method not in METHODS]
+    methods = list(BASELINES) if "all" in baseline else list(dict.fromkeys(baseline))
+    unknown = [method for method in methods if method not in BASELINES]
     if unknown:
         raise UsageError(
-            "--baseline", expected=f"{', '.join(METHODS)} or all", got=unknown[0], fix="Choose one of them."
+            "--baseline", expected=f"{', '.join(BASELINES)} or all", got=unknown[0], fix="Choose one of them."
         )
     if split not in ("1", "2", "3", "4", "5", "all"):
         raise UsageError("--split", expected="1 to 5, or all", got=split, fix="Choose one of them.")
+    for target in (json_file, table_file):
+        if target is not None:
+            check_writable(target)
     encoder = None
     if any(BASELINES[method].needs_pictures for method in methods):
         encoder = load_encoder(backbone, weights=backbone_weights, download=download, device=device)
+    elif images or backbone_weights or download:
+        raise UsageError(
+            "--images, --backbone-weights, --download", expected="a baseline that looks at pictures",
+            got=", ".join(methods), fix="Add --baseline nearest or align, or leave the flag out.",
+        )  # fmt: skip
     pictures = None if encoder is None else images or "auto"
 
     reports: list[SplitReport] = []
     for number in [1, 2, 3, 4, 5] if split == "all" else [int(split)]:
         source = MP100(
-            root=annotations, split=number, subset=subset, pattern=pattern, pictures=pictures, strict=not lenient
+            root=annotations,
+            split=number,
+            subset=subset,
+            pattern=pattern or PATTERN,
+            pictures=pictures,
+            strict=not lenient,
         )
         pairs = official_pairs(source.by_category(), shots=shots, episodes=episodes or EPISODES[subset])
         table = pose_table(source.instances)
         features = None if encoder is None else encode_pairs(source, pairs, encoder, workers=workers, progress=progress)
         for method in methods:
-            scores = score_baseline(BASELINES[method](), table, pairs, features=features, progress=progress)
-            reports.append(make_report(scores, source, pairs, method=method, split=str(number), shots=shots))
+            found = predict_pairs(BASELINES[method](), table, pairs.table, features=features, progress=progress)
+            scores = score_predictions(found, table, pairs.table)
+            reports.append(make_report(scores, source, table, pairs, method=method, split=str(number)))
     reports.sort(key=lambda report: methods.index(report.method))
 
     print_reports(reports)

@@ -1,14 +1,14 @@
 """Any COCO-keypoints file as a data set of instances, checked record by record."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
-from cape.data.pictures import read_picture
+from cape.data.pictures import picture_fault, read_picture
 from cape.data.prompts import clean_name
 from cape.data.records import (
     clip_box,
@@ -38,6 +38,14 @@ class Category(NamedTuple):
     """What a text encoder gets, "" for missing: the names, or the phrases of a text pack."""
 
 
+def group_by_category(categories: Iterable[int], instances: Sequence[Instance]) -> dict[int, list[int]]:
+    """Indices of `instances` per category id, in order: the pools that episodes are sampled from."""
+    pools: dict[int, list[int]] = {number: [] for number in categories}
+    for index, instance in enumerate(instances):
+        pools[instance.category].append(index)
+    return pools
+
+
 @DATASETS.register_module()
 class CocoKeypoints:
     """Instances of a COCO-keypoints file (JSON, or gzipped JSON), in the official loaders' order.
@@ -48,7 +56,8 @@ class CocoKeypoints:
     Args:
         annotations: The file.
         pictures: Folder that `file_name` is relative to. None reads annotations only: `picture` then raises.
-        strict: A missing picture or a bad record is an error. False leaves it out and counts it in `dropped`.
+            With it the header of each picture that an instance uses is checked now; none is decoded.
+        strict: An unusable picture or a bad record is an error. False leaves it out and counts it in `dropped`.
         skeleton_base: 0 or 1, what the file's skeleton counts from. None: 1 if an index equals K, else 0.
 
     Attributes:
@@ -58,11 +67,8 @@ class CocoKeypoints:
 
     Raises:
         AnnotationError: Not COCO, or (strict) a bad record; the message names it.
-        PictureError: (strict) pictures are missing; counted per source.
+        PictureError: (strict) pictures are missing, of another size or no pictures; counted per source.
     """
-
-    drop_empty_boxes = False
-    """True where the protocol silently drops boxes of no area (MP-100); here they are an error."""
 
     def __init__(
         self,
@@ -99,10 +105,7 @@ class CocoKeypoints:
 
     def by_category(self) -> dict[int, list[int]]:
         """Indices of `instances` per category id, in file order: the pools that episodes are sampled from."""
-        pools: dict[int, list[int]] = {number: [] for number in self.categories}
-        for index, instance in enumerate(self.instances):
-            pools[instance.category].append(index)
-        return pools
+        return group_by_category(self.categories, self.instances)
 
     def picture(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
         """The whole picture of an instance, RGB.
@@ -116,18 +119,28 @@ class CocoKeypoints:
                 instance.picture,
                 expected="a picture folder",
                 got="annotations only",
-                fix="Give `pictures` (--pictures).",
+                fix="Name it with `pictures=`.",
             )
         return read_picture(self.pictures / instance.picture, size=instance.size)
 
     def source_of(self, record: dict[str, Any]) -> str:
-        """Name under which a missing picture of this image record is counted."""
+        """Name under which an unusable picture of this image record is counted."""
         return str(record.get("source") or PurePosixPath(str(record["file_name"])).parent)
 
     def texts(self, record: dict[str, Any], skeleton: Skeleton) -> tuple[str, ...]:
         """The K texts of a category record; a subclass takes them from a text pack."""
         del record
         return skeleton.names
+
+    def skips_empty_boxes(self, category: Category) -> bool:
+        """Whether the protocol of a category leaves out boxes of no area; elsewhere they are an error."""
+        del category
+        return False
+
+    def base_of(self, record: dict[str, Any], indices: list[int], count: int) -> int:
+        """What the skeleton of a category record counts from, given its indices and K."""
+        del record
+        return int(count in indices and 0 not in indices) if self.skeleton_base is None else self.skeleton_base
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -141,7 +154,7 @@ class CocoKeypoints:
             if not is_id(number):
                 raise AnnotationError(
                     f"{self.path.name}: {what} record {place}",
-                    expected="an object with an integer `id`",
+                    expected="an object with an integer `id` of 64 bits",
                     got=repr(record)[:80],
                     fix="Repair the file.",
                 )
@@ -172,7 +185,7 @@ class CocoKeypoints:
                 fix="Give it keypoint names or remove it.",
             )
         try:
-            edges = self._edges(where, record.get("skeleton") or [], len(names))
+            edges = self._edges(where, record, len(names))
             skeleton = Skeleton(tuple(clean_name(name) for name in names), edges, swap_pairs(names))
         except SkeletonError as error:
             raise SkeletonError(
@@ -183,16 +196,14 @@ class CocoKeypoints:
             record["id"], str(record.get("name", "")), str(record.get("supercategory", "")), skeleton, texts
         )
 
-    def _edges(self, where: str, edges: Any, count: int) -> tuple[tuple[int, int], ...]:
+    def _edges(self, where: str, record: dict[str, Any], count: int) -> tuple[tuple[int, int], ...]:
+        edges = record.get("skeleton") or []
         pairs = isinstance(edges, list) and all(isinstance(edge, list) and len(edge) == 2 for edge in edges)
         if not pairs or not all(is_id(index) for edge in edges for index in edge):
             raise AnnotationError(
                 where, expected="`skeleton`: pairs of indices", got=repr(edges)[:80], fix="Repair it."
             )
-        base = self.skeleton_base
-        if base is None:
-            flat = [index for edge in edges for index in edge]
-            base = int(count in flat and 0 not in flat)
+        base = self.base_of(record, [index for edge in edges for index in edge], count)
         return tuple((a - base, b - base) for a, b in edges)
 
     def _instances(self, images: dict[int, dict], annotations: dict[int, dict]) -> list[Instance]:
@@ -201,18 +212,14 @@ class CocoKeypoints:
             with _Lenient(self, "annotation of an unknown picture or category"):
                 self._check_references(record, images)
                 per_image[record["image_id"]].append(record)
-        absent = self._absent(images[number] for number, records in per_image.items() if records)
-        instances = []
+        found: list[tuple[Instance, dict[str, Any]]] = []
         for number, records in per_image.items():
             for record in records:
-                if number in absent:
-                    self.dropped["instance without its picture"] += 1
-                    continue
                 with _Lenient(self, "bad record"):
                     instance = self._instance(record, images[number])
                     if instance is not None:
-                        instances.append(instance)
-        return instances
+                        found.append((instance, images[number]))
+        return self._with_pictures(found)
 
     def _check_references(self, record: dict[str, Any], images: dict[int, dict]) -> None:
         for key, table in (("image_id", images), ("category_id", self.categories)):
@@ -224,41 +231,45 @@ class CocoKeypoints:
                     fix="Add the record that is missing or remove the annotation.",
                 )
 
-    def _absent(self, images: Iterable[dict[str, Any]]) -> set[int]:
-        """Ids of images whose file is missing; an error in strict mode, with the count per source."""
-        absent: set[int] = set()
-        missing, total = Counter(), 0
-        first = ""
-        for record in images:
-            total += 1
-            name = ""
-            with _Lenient(self, "image without a usable name"):
-                name = file_name(self._where("image", record), record)
-            if not name:
-                absent.add(record["id"])
-            elif self.pictures is not None and not _is_file(self.pictures / name):
-                absent.add(record["id"])
-                missing[self.source_of(record)] += 1
-                first = first or name
-        if missing and (self.strict or len(absent) == total):
-            counts = ", ".join(f"{source} {count}" for source, count in missing.most_common())
+    def _with_pictures(self, found: list[tuple[Instance, dict[str, Any]]]) -> list[Instance]:
+        """The instances whose picture can be used; one that cannot is an error in strict mode, counted per source."""
+        if self.pictures is None:
+            return [instance for instance, _ in found]
+        faults: dict[tuple[str, tuple[int, int]], str] = {}
+        counts: Counter[tuple[str, str]] = Counter()
+        for instance, image in found:
+            key = instance.picture, instance.size
+            if key not in faults:
+                faults[key] = picture_fault(self.pictures / instance.picture, size=instance.size)
+                if faults[key]:
+                    counts[self.source_of(image), faults[key]] += 1
+        if counts and (self.strict or counts.total() == len(faults)):
+            unusable = ", ".join(f"{source} {count} {fault}" for (source, fault), count in counts.most_common())
             raise PictureError(
                 str(self.pictures),
-                expected=f"the {total} pictures of {self.path.name}",
-                got=f"{total - len(absent)}; missing: {counts}; the first is {first}",
+                expected=f"the {len(faults)} pictures of {self.path.name}",
+                got=f"{len(faults) - counts.total()}; {unusable}; the first is {next(filter(faults.get, faults))[0]}",
                 fix="Complete the download, check the folder, or read what is there with strict=False (--lenient).",
             )
-        return absent
+        usable = []
+        for instance, _ in found:
+            fault = faults[instance.picture, instance.size]
+            if fault:
+                self.dropped[f"instance whose picture is {fault}"] += 1
+            else:
+                usable.append(instance)
+        return usable
 
     def _instance(self, record: dict[str, Any], image: dict[str, Any]) -> Instance | None:
         if record.get("iscrowd") or not record.get("keypoints") or "bbox" not in record:
             self.dropped["no keypoints, no box, or a crowd"] += 1
             return None
         where = self._where("annotation", record)
+        name = file_name(self._where("image", image), image)
         size = picture_size(self._where("image", image), image)
         points, visibility = self._keypoints(where, record)
         box = finite_numbers(where, "bbox", record["bbox"], 4)
-        if min(box[2:]) <= 0 and not self.drop_empty_boxes:
+        if min(box[2:]) <= 0 and not self.skips_empty_boxes(self.categories[record["category_id"]]):
             raise AnnotationError(
                 where, expected="a box of positive width and height", got=str(record["bbox"]), fix="Redraw the box."
             )
@@ -271,7 +282,7 @@ class CocoKeypoints:
             self.dropped["empty box or no labelled keypoint"] += 1
             return None
         points[visibility == 0] = 0  # some files keep a place for what they do not label
-        return Instance(record["id"], image["file_name"], size, record["category_id"], clean, points, visibility)
+        return Instance(record["id"], name, size, record["category_id"], clean, points, visibility)
 
     def _keypoints(self, where: str, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         category = self.categories[record["category_id"]]
@@ -300,13 +311,6 @@ class CocoKeypoints:
         for category in empty:
             del self.categories[category.id]
             self.dropped["category without an instance"] += 1
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long, a folder that may not be read
-        return False
 
 
 class _Lenient:

@@ -83,7 +83,7 @@ def official_pairs(
             f"{shots}-shot episodes",
             expected=f"a category with at least {shots + queries} instances",
             got=f"at most {max(skipped.values(), default=0)}",
-            fix="Use fewer shots, or a larger data set.",
+            fix="Use fewer shots or a larger data set, or see what the reader dropped (`dropped`).",
         )
     return Pairs(np.array(rows, dtype=np.int64), skipped)
 
@@ -126,10 +126,10 @@ class Episodes(Dataset):
         augmentation: Of training views. Evaluation has none.
 
     Attributes:
-        skipped: Categories too small for an episode, with their number of instances.
+        skipped: Categories too small for an episode, with their number of instances; those of `pairs` if given.
 
     Raises:
-        UsageError: `keypoints` is below the source's largest K.
+        UsageError: `keypoints` is below the source's largest K, or the seed is negative.
         AnnotationError: No category has shots + 1 instances.
     """
 
@@ -144,6 +144,8 @@ class Episodes(Dataset):
         keypoints: int | None = None,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (a NamedTuple is immutable)
     ) -> None:
+        if seed < 0:
+            raise UsageError("seed", expected="at least 0", got=str(seed), fix="Choose another.")
         self.source, self.pairs, self.seed, self.size = source, pairs, seed, size
         self.shots = shots if pairs is None else pairs.table.shape[1] - 1
         self.augmentation = augmentation
@@ -155,7 +157,8 @@ class Episodes(Dataset):
             )
         pools = source.by_category()
         self.pools = [np.array(pool) for pool in pools.values() if len(pool) > self.shots]
-        self.skipped = {number: len(pool) for number, pool in pools.items() if len(pool) <= self.shots}
+        small = {number: len(pool) for number, pool in pools.items() if len(pool) <= self.shots}
+        self.skipped = small if pairs is None else pairs.skipped
         if pairs is None and not self.pools:
             raise AnnotationError(
                 "training episodes", expected=f"a category with {self.shots + 1} instances", got="none", fix="Add some."

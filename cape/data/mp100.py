@@ -41,12 +41,19 @@ def split_table() -> dict[int, dict[str, tuple[int, ...]]]:
     return {int(split): {subset: tuple(ids) for subset, ids in parts.items()} for split, parts in splits.items()}
 
 
+def is_own(number: int, name: object) -> bool:
+    """True for a category of MP-100 itself; other data may use its ids, so the name must match too."""
+    row = category_table().get(number)
+    return row is not None and row.name == name
+
+
 @DATASETS.register_module()
 class MP100(CocoKeypoints):
     """One subset of one split, or of any data set that names its files the same way.
 
     Args:
-        root: Folder of the annotation files, or the one above it (`annotations/`), with `images/` beside them.
+        root: Folder of the annotation files, or the one above it (`annotations/`), with `images/` beside them; or one
+            annotation file, which `split` and `subset` then only name.
         split: 1 to 5.
         subset: train, val or test.
         pattern: File name with `{split}` and `{subset}`; `*` matches anything. Exactly one file must match, where
@@ -57,14 +64,15 @@ class MP100(CocoKeypoints):
         text_pack: "mp100", a file, or None for the names in the annotations. It applies to the categories whose id
             and name it knows.
         text_style: How the pack phrases a keypoint, see `prompts.Style`.
+        skeleton_base: 0 or 1, what the file's skeletons count from. None: 0 for MP-100's own categories, whose files
+            all do, and `CocoKeypoints`' guess for any other.
 
     Raises:
+        UsageError: No such split, subset, pattern or text style.
         AnnotationError: No or several files match, or the file holds classes of another subset.
         TextError: The text pack has a list of the wrong length.
-        PictureError: (strict) pictures are missing, with a count per source data set.
+        PictureError: (strict) pictures are missing or unusable, with a count per source data set.
     """
-
-    drop_empty_boxes = True  # the official loader drops two AFLW boxes of negative size in silence; we count them
 
     def __init__(
         self,
@@ -77,10 +85,15 @@ class MP100(CocoKeypoints):
         strict: bool = True,
         text_pack: str | Path | None = "mp100",
         text_style: Style = "framed",
+        skeleton_base: int | None = None,
     ) -> None:
         if subset not in get_args(Subset) or split not in split_table():
             raise UsageError(
                 "MP100", expected="split 1 to 5 and subset train, val or test", got=f"{split}, {subset}", fix="Mend it."
+            )
+        if text_style not in get_args(Style):
+            raise UsageError(
+                "text_style", expected=", ".join(get_args(Style)), got=repr(text_style), fix="Choose one of them."
             )
         self.split, self.subset = split, subset
         self.text_style: Style = text_style
@@ -88,8 +101,8 @@ class MP100(CocoKeypoints):
         path = find_annotations(Path(root), pattern, split=split, subset=subset)
         if pictures == "auto":
             pictures = find_pictures(path)
-        super().__init__(annotations=path, pictures=pictures, strict=strict)
-        if "{split}" in pattern:
+        super().__init__(annotations=path, pictures=pictures, strict=strict, skeleton_base=skeleton_base)
+        if "{split}" in pattern and path != Path(root):
             self._check_split()
 
     def source_of(self, record: dict[str, Any]) -> str:
@@ -97,6 +110,16 @@ class MP100(CocoKeypoints):
         folder = PurePosixPath(str(record["file_name"])).parts[0]
         sources = {row.folder: row.source for row in category_table().values()}
         return sources.get(folder) or super().source_of(record)
+
+    def skips_empty_boxes(self, category: Category) -> bool:
+        """The official loader drops two boxes of negative size (AFLW, category 18) in silence; we count them."""
+        return is_own(category.id, category.name)
+
+    def base_of(self, record: dict[str, Any], indices: list[int], count: int) -> int:
+        """MP-100's own skeletons count from 0, so that an index equal to K is an error there."""
+        if self.skeleton_base is None and is_own(record["id"], record.get("name")):
+            return 0
+        return super().base_of(record, indices, count)
 
     def _category(self, record: dict[str, Any], counted: int) -> Category:
         category = super()._category(record, counted)
@@ -108,20 +131,19 @@ class MP100(CocoKeypoints):
         return category._replace(skeleton=Skeleton(names, category.skeleton.edges, swap_pairs(names)), texts=phrases)
 
     def _check_split(self) -> None:
-        table, allowed = category_table(), split_table()[self.split][self.subset]
+        allowed = split_table()[self.split][self.subset]
         for category in self.categories.values():
-            row = table.get(category.id)
-            if row and row.name == category.name and category.id not in allowed:
+            if is_own(category.id, category.name) and category.id not in allowed:
                 raise AnnotationError(
                     self.path.name,
                     expected=f"classes of split {self.split} {self.subset}",
                     got=f"category {category.id} ({category.name}), which is not one of them",
-                    fix="Check --split and the file; a protocol of its own needs a pattern without {split}.",
+                    fix="Check `split` and the file; a protocol of its own needs a pattern without {split}.",
                 )
 
 
 def find_annotations(root: Path, pattern: str, *, split: int, subset: str) -> Path:
-    """The one annotation file of a subset under `root` or `root/annotations`.
+    """The one annotation file of a subset under `root` or `root/annotations`, or `root` itself if it is a file.
 
     Raises:
         AnnotationError: None or several match.
@@ -130,7 +152,11 @@ def find_annotations(root: Path, pattern: str, *, split: int, subset: str) -> Pa
     name = pattern.replace("{split}", str(split)).replace("{subset}", subset)
     for folder in (root, root / "annotations", root / "annotation"):
         try:
+            if folder == root and root.is_file():
+                return root
             found = sorted(folder.glob(name)) if folder.is_dir() else []
+        except OSError:  # a name that is too long, a folder that may not be read
+            break
         except (ValueError, NotImplementedError) as error:
             raise UsageError("pattern", expected="a file name", got=f"{name!r}: {error}", fix="Mend it.") from error
         plain = [path for path in found if path.suffix == ".json"]
@@ -141,7 +167,7 @@ def find_annotations(root: Path, pattern: str, *, split: int, subset: str) -> Pa
             raise AnnotationError(str(folder), expected=f"one file {name}", got=names, fix="Narrow the pattern.")
     raise AnnotationError(
         str(root),
-        expected=f"a file {name} in it or in annotations/",
+        expected=f"a file {name} in it or in annotations/, or an annotation file",
         got="none",
         fix="Check the folder and the pattern.",
     )
@@ -160,5 +186,5 @@ def find_pictures(annotations: Path) -> Path:
         str(annotations),
         expected="images/ beside it or beside its folder",
         got="none",
-        fix="Name the folder (--images).",
+        fix="Name the folder with `pictures=`.",
     )

@@ -18,7 +18,8 @@ def read_coco(path: Path) -> dict[str, list]:
     """The three lists of a COCO file, gzipped or not.
 
     Raises:
-        AnnotationError: Missing, not JSON, or without the lists `images`, `annotations`, `categories`.
+        AnnotationError: Missing, not JSON, without the lists `images`, `annotations`, `categories`, or with a name that
+            is no text.
     """
     try:
         raw = path.read_bytes()
@@ -39,7 +40,24 @@ def read_coco(path: Path) -> dict[str, list]:
             str(path), expected="COCO's lists images, annotations, categories", got=f"no list {', '.join(wrong)}",
             fix="Give a COCO keypoints file.",
         )  # fmt: skip
-    return {key: value for key, value in lists.items() if value is not None}
+    for key, fields in (("images", ("file_name", "source")), ("categories", ("name", "supercategory", "keypoints"))):
+        for place, record in enumerate(content[key]):
+            _check_texts(f"{path.name}: {key} record {place}", record, fields)
+    return {key: content[key] for key in keys}
+
+
+def _check_texts(where: str, record: Any, fields: tuple[str, ...]) -> None:
+    """JSON may escape half a character (a lone surrogate), which can be neither printed nor written to a file."""
+    for field in fields if isinstance(record, dict) else ():
+        value = record.get(field)
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+                raise AnnotationError(
+                    where,
+                    expected=f"`{field}` in whole characters",
+                    got=ascii(text)[:80],
+                    fix="Repair the escape in it.",
+                )
 
 
 def keypoint_counts(annotations: list) -> dict[int, int]:
@@ -52,8 +70,8 @@ def keypoint_counts(annotations: list) -> dict[int, int]:
 
 
 def is_id(value: Any) -> TypeGuard[int]:
-    """True for an integer; JSON's true is not one, though Python counts it as 1."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """True for an integer of 64 bits; JSON's true is not one, though Python counts it as 1."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def is_number(value: Any) -> TypeGuard[float]:

@@ -14,11 +14,9 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from cape.structures import View
+from cape.structures import IMAGENET_MEAN, IMAGENET_STD, View
 
 PADDING = 1.25
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 
 
 class Square(NamedTuple):
@@ -79,7 +77,7 @@ def warp(picture: UInt8[np.ndarray, "h w 3"], square: Square, *, size: int = 256
 def normalise(image: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
     """RGB bytes to an ImageNet-normalised tensor."""
     scaled = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255
-    return (scaled - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+    return (scaled - torch.tensor(IMAGENET_MEAN)[:, None, None]) / torch.tensor(IMAGENET_STD)[:, None, None]
 
 
 class Augmentation(NamedTuple):

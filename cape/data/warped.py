@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from cape.data.coco import Category
+from cape.data.coco import Category, group_by_category
 from cape.data.episodes import Source
 from cape.errors import UsageError
 from cape.structures import Instance
@@ -25,7 +25,7 @@ class Warped:
         scale: Largest relative change of size.
 
     Raises:
-        UsageError: Fewer than one copy.
+        UsageError: Fewer than one copy, or a negative seed.
     """
 
     def __init__(
@@ -33,6 +33,8 @@ class Warped:
     ) -> None:
         if copies < 1:
             raise UsageError("copies", expected="at least 1", got=str(copies), fix="Raise it.")
+        if seed < 0:
+            raise UsageError("seed", expected="at least 0", got=str(seed), fix="Choose another.")
         self.source, self.copies, self.seed = source, copies, seed
         self.rotation, self.scale = rotation, scale
         self.categories: dict[int, Category] = source.categories
@@ -43,10 +45,7 @@ class Warped:
 
     def by_category(self) -> dict[int, list[int]]:
         """Indices of `instances` per category id."""
-        pools: dict[int, list[int]] = {number: [] for number in self.categories}
-        for index, instance in enumerate(self.instances):
-            pools[instance.category].append(index)
-        return pools
+        return group_by_category(self.categories, self.instances)
 
     def picture(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
         """The original picture, or a copy of it, RGB."""

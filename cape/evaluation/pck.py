@@ -15,32 +15,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 THRESHOLDS = (0.05, 0.10, 0.15, 0.20, 0.25)
+HEADLINE = "PCK@0.20"
 AUC_STEPS = 20
 
-
-class PairScores(NamedTuple):
-    """Scores per pair; the mean over pairs is the published figure."""
-
-    pck: Float[np.ndarray, "N thresholds"]
-    auc: Float[np.ndarray, "N"]
-    nme: Float[np.ndarray, "N"]
-    epe: Float[np.ndarray, "N"]
-    valid: Int[np.ndarray, "N"]
-    """Valid keypoints of the pair; 0 is an empty pair."""
-
-    def summary(self, thresholds: tuple[float, ...] = THRESHOLDS) -> dict[str, float]:
-        """The figures of one row of a table: percent for PCK, mPCK and the ceiling, the rest as they are."""
-        means = self.pck.mean(axis=0)
-        four = [mean for mean, threshold in zip(means, thresholds, strict=True) if threshold < 0.225]
-        row = {f"PCK@{threshold:.2f}": 100 * float(mean) for threshold, mean in zip(thresholds, means, strict=True)}
-        return row | {
-            "mPCK(.05-.20)": 100 * float(np.mean(four)),
-            "mPCK(.05-.25)": 100 * float(means.mean()),
-            "NME": float(self.nme.mean()),
-            "AUC": float(self.auc.mean()),
-            "EPE px": float(self.epe.mean()),
-            "ceiling": 100 * float((self.valid > 0).mean()),
-        }
+Scores = dict[str, Float[np.ndarray, "N"]]
+"""A score per pair under each figure's name: the mean over pairs is the published figure."""
 
 
 def mean_valid(values: Float[np.ndarray, "N K"], valid: Bool[np.ndarray, "N K"]) -> Float[np.ndarray, "N"]:
@@ -63,27 +42,35 @@ def score_pairs(
     target: Float[np.ndarray, "N K 2"],
     valid: Bool[np.ndarray, "N K"],
     longest_side: Float[np.ndarray, "N"],
-    *,
-    thresholds: tuple[float, ...] = THRESHOLDS,
-) -> PairScores:
-    """All scores of N pairs.
+) -> Scores:
+    """All scores of N pairs: percent for PCK, mPCK and the ceiling, the rest as they are.
+
+    mPCK comes in both conventions, with and without 0.25: MetaPoint's and FMMP's thresholds end at 0.20. The ceiling is
+    what a perfect model would reach: pairs without a valid keypoint score 0 whatever is predicted.
 
     Args:
         predicted: Pixels of the query's original picture.
         target: Pixels, likewise.
         valid: Labelled in the query and in every support.
         longest_side: Of the query's clean box, pixels.
-        thresholds: Of the PCK columns.
     """
     pixels = np.linalg.norm(predicted - target, axis=-1)
     distance = pixels / longest_side[:, None]
-    return PairScores(
-        pck=np.stack([pck(distance, valid, threshold) for threshold in thresholds], axis=1),
-        auc=auc(distance, valid),
-        nme=mean_valid(distance, valid),
-        epe=mean_valid(pixels, valid),
-        valid=valid.sum(axis=1),
-    )
+    scores = {f"PCK@{threshold:.2f}": 100 * pck(distance, valid, threshold) for threshold in THRESHOLDS}
+    columns = list(scores.values())
+    return scores | {
+        "mPCK(.05-.20)": np.mean(columns[:4], axis=0),
+        "mPCK(.05-.25)": np.mean(columns, axis=0),
+        "NME": mean_valid(distance, valid),
+        "AUC": auc(distance, valid),
+        "EPE px": mean_valid(pixels, valid),
+        "ceiling": 100.0 * valid.any(axis=1),
+    }
+
+
+def summary(scores: Scores) -> dict[str, float]:
+    """The figures of one row of a table: means over pairs."""
+    return {name: float(values.mean()) for name, values in scores.items()}
 
 
 class Interval(NamedTuple):
@@ -95,28 +82,27 @@ class Interval(NamedTuple):
 
 
 def bootstrap(
-    values: Float[np.ndarray, "N"],
-    groups: Int[np.ndarray, "N"],
-    *,
-    level: float = 0.95,
-    draws: int = 1000,
-    seed: int = 0,
-) -> Interval:
-    """Percentile interval of a mean over pairs, resampling whole groups.
+    scores: Scores, groups: Int[np.ndarray, "N"], *, level: float = 0.95, draws: int = 1000, seed: int = 0
+) -> dict[str, Interval]:
+    """Percentile intervals of means over pairs, resampling whole groups.
 
     Pairs are far from independent: 3,000 pairs of a category share 100 instances, 60,000 share 20 categories.
     Resample query instances for one category's interval, categories for a split's.
 
     Args:
-        values: A score per pair.
+        scores: As `score_pairs` gives them; all figures share the resamples.
         groups: What each pair belongs to.
         level: Of the interval.
         draws: Bootstrap samples.
         seed: Of the resampling.
     """
     _, group = np.unique(groups, return_inverse=True)
-    totals, counts = np.bincount(group, weights=values), np.bincount(group)
+    counts = np.bincount(group)
     drawn = np.random.default_rng(seed).integers(len(counts), size=(draws, len(counts)))
-    means = totals[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(np.mean(values)), float(low), float(high))
+    weight = counts[drawn].sum(axis=1)
+    intervals = {}
+    for name, values in scores.items():
+        means = np.bincount(group, weights=values)[drawn].sum(axis=1) / weight
+        low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+        intervals[name] = Interval(float(values.mean()), float(low), float(high))
+    return intervals

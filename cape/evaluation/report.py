@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cape.data.episodes import Pairs, Source
-from cape.evaluation.pck import Interval, PairScores, bootstrap
+from cape.data.episodes import Pairs, PoseTable, Source
+from cape.evaluation.pck import HEADLINE, Interval, Scores, bootstrap, summary
 
-HEADLINE = "PCK@0.20"
-_HEADLINE_COLUMN = 3
+FEW = 5
+"""Below so many categories, resampling them says nothing: a split's interval then resamples query instances."""
 
 
 class CategoryRow(NamedTuple):
@@ -18,8 +18,16 @@ class CategoryRow(NamedTuple):
     name: str
     K: int
     pairs: int
-    pck: Interval
-    """PCK@0.2 in percent; the interval resamples the query instances."""
+    figures: dict[str, Interval]
+    """Intervals resample the query instances."""
+
+
+class Skipped(NamedTuple):
+    """A category that could not be sampled."""
+
+    id: int
+    name: str
+    instances: int
 
 
 class SplitReport(NamedTuple):
@@ -32,12 +40,13 @@ class SplitReport(NamedTuple):
     digest: str
     figures: dict[str, float]
     interval: Interval
-    """PCK@0.2 in percent; the interval resamples categories, of which there are few."""
+    """Of PCK@0.2."""
+    resampled: str
+    """What the interval resamples: categories, or query instances where there are few categories."""
     empty: int
-    """Pairs without a valid keypoint. They score 0, so `figures["ceiling"]` is the best reachable PCK."""
+    """Pairs without a valid keypoint."""
     categories: list[CategoryRow]
-    skipped: dict[str, int]
-    """Categories with too few instances, and how many they have."""
+    skipped: list[Skipped]
     dropped: dict[str, int]
     """Records that the reader left out, by reason."""
 
@@ -45,42 +54,49 @@ class SplitReport(NamedTuple):
         """Plain containers, for `json.dumps`."""
         plain = self._asdict()
         plain["interval"] = self.interval._asdict()
-        plain["categories"] = [row._asdict() | {"pck": row.pck._asdict()} for row in self.categories]
+        plain["skipped"] = [row._asdict() for row in self.skipped]
+        plain["categories"] = [
+            row._asdict() | {"figures": {name: each._asdict() for name, each in row.figures.items()}}
+            for row in self.categories
+        ]
         return plain
 
 
 def make_report(
-    scores: PairScores, source: Source, pairs: Pairs, *, method: str, split: str, shots: int
+    scores: Scores, source: Source, table: PoseTable, pairs: Pairs, *, method: str, split: str
 ) -> SplitReport:
     """Assemble a report.
 
     Args:
         scores: Of all pairs.
         source: What the pairs were drawn from.
+        table: Its instances.
         pairs: The pairs.
         method: Its name.
         split: Its name.
-        shots: Support pictures.
     """
-    headline = 100 * scores.pck[:, _HEADLINE_COLUMN]
     queries = pairs.table[:, -1]
-    categories = np.array([source.instances[query].category for query in queries])
+    categories = table.category[queries]
     rows = []
     for number in dict.fromkeys(categories.tolist()):
         mine, category = categories == number, source.categories[number]
-        interval = bootstrap(headline[mine], queries[mine])
-        rows.append(CategoryRow(number, category.name, len(category.skeleton), int(mine.sum()), interval))
+        own = {name: values[mine] for name, values in scores.items()}
+        figures = bootstrap(own, queries[mine])
+        rows.append(CategoryRow(number, category.name, len(category.skeleton), int(mine.sum()), figures))
+    few = len(rows) < FEW
+    headline = bootstrap({HEADLINE: scores[HEADLINE]}, queries if few else categories)[HEADLINE]
     return SplitReport(
         method=method,
         split=split,
-        shots=shots,
-        pairs=len(headline),
+        shots=pairs.table.shape[1] - 1,
+        pairs=len(queries),
         digest=pairs.digest(),
-        figures=scores.summary(),
-        interval=bootstrap(headline, categories),
-        empty=int((scores.valid == 0).sum()),
+        figures=summary(scores),
+        interval=headline,
+        resampled="query instances" if few else "categories",
+        empty=int((scores["ceiling"] == 0).sum()),
         categories=rows,
-        skipped={source.categories[number].name: count for number, count in pairs.skipped.items()},
+        skipped=[Skipped(number, source.categories[number].name, count) for number, count in pairs.skipped.items()],
         dropped=dict(getattr(source, "dropped", {})),
     )
 
@@ -90,50 +106,71 @@ def mean_figures(reports: list[SplitReport]) -> dict[str, float]:
     return {key: float(np.mean([report.figures[key] for report in reports])) for key in reports[0].figures}
 
 
-def markdown(reports: list[SplitReport], *, command: str) -> str:
-    """The tables of a run as Markdown, with the command above them."""
-    lines = ["Command:", "", f"    {command}", ""]
-    columns = list(reports[0].figures)
-    lines += ["| method | split | shots | pairs | " + " | ".join(columns) + " | PCK@0.20, 95 % over categories |"]
-    lines += ["|---" * (len(columns) + 5) + "|"]
-    for method in dict.fromkeys(report.method for report in reports):
-        mine = [report for report in reports if report.method == method]
-        for report in mine:
-            cells = [_number(key, value) for key, value in report.figures.items()]
-            span = f"{report.interval.low:.1f} to {report.interval.high:.1f}"
-            lines.append(
-                f"| {method} | {report.split} | {report.shots} | {report.pairs} | {' | '.join(cells)} | {span} |"
-            )
-        if len(mine) > 1:
-            cells = [f"**{_number(key, value)}**" for key, value in mean_figures(mine).items()]
-            total = sum(report.pairs for report in mine)
-            lines.append(f"| **{method}** | mean | {mine[0].shots} | {total} | {' | '.join(cells)} | |")
-    lines += ["", "PCK@0.20 per category, with its 95 % interval over query instances:", ""]
-    methods = list(dict.fromkeys(report.method for report in reports))
-    lines += ["| split | category | K | pairs | " + " | ".join(methods) + " |", "|---" * (len(methods) + 4) + "|"]
-    cells_of: dict[tuple, dict[str, str]] = {}
+Table = tuple[list[str], list[list[str]]]
+"""Heads and rows, as text."""
+
+
+def by_method(reports: list[SplitReport]) -> dict[str, list[SplitReport]]:
+    """The reports of each method, in the order given."""
+    groups: dict[str, list[SplitReport]] = {}
+    for report in reports:
+        groups.setdefault(report.method, []).append(report)
+    return groups
+
+
+def headline_table(reports: list[SplitReport]) -> Table:
+    """PCK@0.2 as published tables print it: a row per method, a column per split, the mean last."""
+    groups = by_method(reports)
+    splits = [report.split for report in next(iter(groups.values()))]
+    rows = []
+    for method, mine in groups.items():
+        values = [report.figures[HEADLINE] for report in mine]
+        rows.append([method, *(f"{value:.2f}" for value in [*values, *([np.mean(values)] if len(values) > 1 else [])])])
+    return [HEADLINE, *(f"split {split}" for split in splits), *(["mean"] if len(splits) > 1 else [])], rows
+
+
+def detail_table(mine: list[SplitReport]) -> Table:
+    """All figures of one method: a row per figure, a column per split, the mean last. The interval is PCK@0.2's."""
+    columns = [report.figures for report in mine] + ([mean_figures(mine)] if len(mine) > 1 else [])
+    rows = [[name, *(_number(name, column[name]) for column in columns)] for name in columns[0]]
+    spans = [f"{report.interval.low:.1f}-{report.interval.high:.1f}" for report in mine]
+    rows.append(["95 % interval", *spans, *([""] if len(mine) > 1 else [])])
+    rows.append(["pairs", *(str(report.pairs) for report in mine), *([""] if len(mine) > 1 else [])])
+    heads = [mine[0].method, *(f"split {report.split}" for report in mine), *(["mean"] if len(mine) > 1 else [])]
+    return heads, rows
+
+
+def category_table(reports: list[SplitReport]) -> Table:
+    """PCK@0.2 per category and method, with intervals over query instances."""
+    methods = list(by_method(reports))
+    lines: dict[tuple[str, int], list[str]] = {}
     for report in reports:
         for row in report.categories:
-            key = (report.split, row.name, row.K, row.pairs)
-            text = f"{row.pck.mean:.1f} ({row.pck.low:.1f} to {row.pck.high:.1f})"
-            cells_of.setdefault(key, {})[report.method] = text
-    for key, found in cells_of.items():
-        lines.append("| " + " | ".join([*map(str, key), *(found.get(method, "") for method in methods)]) + " |")
-    lines += ["", *(f"- {note}" for note in footnotes(reports))]
-    return "\n".join(lines) + "\n"
+            line = lines.setdefault((report.split, row.id), [report.split, row.name, str(row.K), str(row.pairs)])
+            each = row.figures[HEADLINE]
+            line.append(f"{each.mean:.1f} ({each.low:.1f}-{each.high:.1f})")
+    return ["split", "category", "K", "pairs", *methods], list(lines.values())
 
 
-def _number(key: str, value: float) -> str:
-    return f"{value:.4f}" if key in ("NME", "AUC") else f"{value:.2f}"
+def markdown(reports: list[SplitReport], *, command: str) -> str:
+    """The tables of a run as Markdown, with the command above them."""
+    parts = [f"Command:\n\n    {command}", _grid(headline_table(reports))]
+    parts += [_grid(detail_table(mine)) for mine in by_method(reports).values()]
+    parts += [f"{HEADLINE} per category, with its 95 % interval over query instances:", _grid(category_table(reports))]
+    parts += ["\n".join(f"- {_flat(note)}" for note in footnotes(reports))]
+    return "\n\n".join(parts) + "\n"
 
 
 def footnotes(reports: list[SplitReport]) -> list[str]:
-    """What the figures rest on: digests, skipped categories, records left out, empty pairs."""
-    first = [report for report in reports if report.method == reports[0].method]
+    """What the figures rest on: digests, intervals, skipped categories, records left out, empty pairs."""
+    first = next(iter(by_method(reports).values()))
     notes = [f"Episode digests: {', '.join(f'split {report.split} {report.digest}' for report in first)}."]
+    for kind in dict.fromkeys(report.resampled for report in first):
+        splits = ", ".join(report.split for report in first if report.resampled == kind)
+        notes.append(f"The 95 % interval of {HEADLINE} of split {splits} resamples {kind}.")
     for report in first:
         if report.skipped:
-            names = ", ".join(f"{name} ({count})" for name, count in report.skipped.items())
+            names = ", ".join(f"{row.name} [id {row.id}] ({row.instances})" for row in report.skipped)
             notes.append(f"Split {report.split} skipped, fewer than {report.shots} + 15 instances: {names}.")
         if report.dropped:
             names = ", ".join(f"{reason} ({count})" for reason, count in report.dropped.items())
@@ -144,3 +181,18 @@ def footnotes(reports: list[SplitReport]) -> list[str]:
                 f"the ceiling is {report.figures['ceiling']:.2f}."
             )
     return notes
+
+
+def _number(name: str, value: float) -> str:
+    return f"{value:.4f}" if name in ("NME", "AUC") else f"{value:.2f}"
+
+
+def _grid(table: Table) -> str:
+    heads, rows = table
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(_flat(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _flat(text: str) -> str:
+    """One line: a category may be called anything."""
+    return " ".join(text.split())

@@ -25,6 +25,13 @@ class MLP(nn.Sequential):
         super().__init__(*layers[:-1])
 
 
+def xavier(module: nn.Module) -> None:
+    """Xavier-uniform start of every matrix, as the official networks do (specification §3.7)."""
+    for parameter in module.parameters():
+        if parameter.dim() > 1:
+            nn.init.xavier_uniform_(parameter)
+
+
 def sine_encoding(points: Float[Tensor, "*B 2"], width: int, *, temperature: float = 1e4) -> Float[Tensor, "*B D"]:
     """Sine-cosine code of crop coordinates, DETR's: y in the first half, x in the second, scaled to 2π.
 

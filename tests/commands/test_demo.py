@@ -10,9 +10,9 @@ from cape.commands.demo import main
 
 
 def figure(printed: str, method: str) -> float:
-    """PCK@0.20 of a row of the printed table."""
-    row = next(line for line in printed.splitlines() if line.startswith(f"│ {method}"))
-    return float(row.split("│")[7])
+    """PCK@0.20 of a method in the last table."""
+    rows = [line.split() for line in printed.splitlines() if line.split()[:1] == [method]]
+    return float(rows[-1][1])
 
 
 def test_demo_beats_copy_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -32,14 +32,33 @@ def test_demo_on_real_data(shared_data: Path, tmp_path: Path, capsys: pytest.Cap
     out = tmp_path / "mini.png"
     arguments = ["--annotations", str(shared_data / "mp100_mini"), "--episodes", "1", "--out", str(out)]
     assert main(arguments) == 0
-    assert "bicycle (12)" in capsys.readouterr().out
+    assert "bicycle [id 25] (12)" in capsys.readouterr().out
     with Image.open(out) as file:
         assert file.size[1] == 2 * (256 + 24 + 6) + 6
 
 
-def test_refusals_leave_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--method", "copy"], 2, "align"),
+        (["--annotations", "absent"], 1, "expected"),
+        (["--split", "3"], 1, "--annotations"),
+        (["--seed", "-1"], 2, "0"),
+    ],
+)
+def test_refusals_leave_nothing_behind(
+    arguments: list[str], status: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     out = tmp_path / "x.png"
-    assert main(["--method", "copy", "--out", str(out)]) == 1
-    assert main(["--annotations", str(tmp_path / "absent"), "--out", str(out)]) == 1
-    assert "expected" in capsys.readouterr().err
+    assert main([*arguments, "--out", str(out)]) == status
+    assert message in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_an_unwritable_target_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("cape.inference.load_encoder", None)  # to reach it would be a TypeError
+    assert main(["--out", str(tmp_path / "file" / "x.png")]) == 1
+    assert "a file that can be written" in capsys.readouterr().err

@@ -46,7 +46,7 @@ def test_all_methods_on_real_pictures(shared_data: Path, tmp_path: Path) -> None
     assert figures["nearest"] < figures["align"]
     text = table.read_text()
     assert text.startswith("Command:\n\n    cape test --baseline all")
-    assert "bicycle (12)" in text
+    assert "bicycle [id 25] (12)" in text
 
 
 @pytest.mark.shared_data
@@ -77,6 +77,11 @@ def test_a_file_of_another_split_is_refused(shared_data: Path, tmp_path: Path, c
         (["--baseline", "copy"], "none"),
         (["--baseline", "nearest", "--backbone", "no_such_net"], "a timm model name"),
         (["--baseline", "nearest", "--device", "cuda:77"], "a device of this machine"),
+        (["--baseline", "nearest", "--device", "nonsense"], "a device of this machine"),
+        (["--baseline", "nearest", "--backbone", "resnet18.bogus"], "a timm model name"),
+        (["--baseline", "nearest", "--backbone", "resnet10t", "--download"], "a download by timm"),
+        (["--baseline", "copy", "--images", "x"], "a baseline that looks at pictures"),
+        (["--baseline", "copy", "--table", "/proc/x.md"], "a file that can be written"),
     ],
 )
 def test_bad_flags_give_one_clear_line(
@@ -100,3 +105,66 @@ def test_help_teaches(command: str, capsys: pytest.CaptureFixture) -> None:
     assert main([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert "Example:" in text and "--annotations" in text
+
+
+@pytest.fixture
+def small_set(tmp_path: Path) -> Path:
+    """Sixteen pictures of two drawn categories as a COCO file, one of them called something awkward."""
+    from PIL import Image
+
+    from cape.data.drawn import Drawn
+
+    source = Drawn(instances=16, categories=("arrow", "fish"), size=96)
+    content = {"images": [], "annotations": [], "categories": []}
+    for number, category in source.categories.items():
+        skeleton = category.skeleton
+        content["categories"].append({
+            "id": number, "name": "[/b]|pi\npe" if category.name == "fish" else category.name,
+            "keypoints": list(skeleton.names), "skeleton": [list(edge) for edge in skeleton.edges],
+        })  # fmt: skip
+    (tmp_path / "images").mkdir()
+    for index, instance in enumerate(source.instances):
+        Image.fromarray(source.picture(index)).save(tmp_path / "images" / f"{index}.png")
+        content["images"].append({"id": index, "file_name": f"{index}.png", "width": 96, "height": 96})
+        points = [[float(x), float(y), int(v)] for (x, y), v in zip(instance.points, instance.visibility, strict=True)]
+        content["annotations"].append({
+            "id": index, "image_id": index, "category_id": instance.category, "bbox": instance.box.tolist(),
+            "keypoints": [value for point in points for value in point], "iscrowd": 0,
+        })  # fmt: skip
+    (tmp_path / "own_split1_test.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_own_data_with_awkward_names_at_80_columns(
+    small_set: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    table = small_set / "table.md"
+    arguments = ["--baseline", "all", "--annotations", str(small_set), "--episodes", "1", "--workers", "1"]
+    assert main(["test", *arguments, "--table", str(table)]) == 0
+    printed = capsys.readouterr().out
+    assert "…" not in printed and max(map(len, printed.splitlines()[:40])) <= 80
+    assert "mPCK(.05-.25)" in printed
+    assert "[/b]\\|pi pe" in table.read_text()
+
+
+@pytest.mark.shared_data
+def test_five_splits_fit_80_columns(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    folder = str(shared_data / "mp100_official")
+    assert main(["test", "--baseline", "copy", "--annotations", folder, "--split", "all", "--episodes", "2"]) == 0
+    tables = capsys.readouterr().out.split("Episode digests")[0]
+    assert "…" not in tables and "60000" not in tables and "600" in tables
+    assert max(map(len, tables.splitlines())) <= 80
+
+
+def test_a_corrupt_picture_is_one_line_from_a_worker(small_set: Path, capsys: pytest.CaptureFixture) -> None:
+    picture = small_set / "images" / "5.png"
+    picture.write_bytes(picture.read_bytes()[:-200])
+    arguments = ["--baseline", "nearest", "--annotations", str(small_set), "--workers", "1"]
+    assert main(["test", *arguments]) == 1
+    printed = capsys.readouterr().err
+    assert "5.png" in printed and "expected a readable picture" in " ".join(printed.split())
+    assert "Traceback" not in printed and len(printed.splitlines()) <= 4

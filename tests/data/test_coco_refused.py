@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from cape.data import CocoKeypoints
 from cape.errors import AnnotationError, CapeError, PictureError, SkeletonError
@@ -42,7 +43,7 @@ CASES = {
     **{
         f"{key} {value!r}": (AnnotationError, at("annotations", 2, key, put=value), ["annotation 1002", key])
         for key in ("image_id", "category_id")
-        for value in (999, -1, [1], "1", True, None, 1.0, {}, ...)
+        for value in (999, -1, 2**63, [1], "1", True, None, 1.0, {}, ...)
     },
     # keypoints
     **{
@@ -118,7 +119,7 @@ CASES = {
             ([0, 99], "99"),
             ([-1, 0], "-1"),
             ([1, 1], "different"),
-            ([0, HUGE], "below 3"),
+            ([0, 2**62], "below 3"),
         ]
     },
     **{
@@ -127,7 +128,18 @@ CASES = {
             at("categories", 0, "skeleton", put=edges),
             ["category 1", "pairs of indices"],
         )
-        for edges in ([[0, 1, 2]], [[0]], [0, 1], [[0, 1.5]], [["0", "1"]], [[True, 2]], "0-1", {"0": 1}, [None])
+        for edges in (
+            [[0, 1, 2]],
+            [[0]],
+            [0, 1],
+            [[0, 1.5]],
+            [["0", "1"]],
+            [[True, 2]],
+            [[0, HUGE]],
+            "0-1",
+            {"0": 1},
+            [None],
+        )
     },
     "names twice": (SkeletonError, at("categories", 0, "keypoints", put=["eye", "nose", "eye"]), ["category 1", "eye"]),
     "names no list": (AnnotationError, at("categories", 0, "keypoints", put="nose"), ["category 1", "'nose'"]),
@@ -144,7 +156,18 @@ CASES = {
     **{
         f"{key} id {value!r}": (AnnotationError, at(key, 1, "id", put=value), [f"{what} record 1", "`id`"])
         for what, key in (("image", "images"), ("annotation", "annotations"), ("category", "categories"))
-        for value in ("7", True, None, 1.0, [1], ...)
+        for value in ("7", True, None, 1.0, [1], 2**63, -(2**63) - 1, ...)
+    },
+    # halves of characters: JSON can say them, no terminal and no file can
+    **{
+        f"{path[-1]} of half a character": (AnnotationError, at(*path, put="a\ud800b"), [f"{path[0]} record", "ud800"])
+        for path in (
+            ("images", 1, "file_name"),
+            ("images", 1, "source"),
+            ("categories", 0, "name"),
+            ("categories", 0, "supercategory"),
+            ("categories", 0, "keypoints", 1),
+        )
     },
     "a record is no object": (AnnotationError, at("annotations", 1, put=[1, 2]), ["annotation record 1"]),
 }
@@ -225,17 +248,17 @@ def test_no_file_is_one_error(tmp_path, refused, name):
         CocoKeypoints(annotations=tmp_path / name)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>gone</html>", b"\x89PNG\r\n\x1a\nhalf"])
-def test_bad_picture_is_one_error_when_it_is_read(coco_file, refused, content):
+def test_a_picture_broken_behind_its_header_is_one_error_when_it_is_read(coco_file, refused):
     file = coco_file()
-    (file.pictures / "set/1.png").write_bytes(content)
+    path = file.pictures / "set/1.png"
+    path.write_bytes(path.read_bytes()[:2000])
     dataset = CocoKeypoints(annotations=file.annotations, pictures=file.pictures)
     with refused(PictureError, "set/1.png"):
         dataset.picture(2)
 
 
-@pytest.mark.parametrize("name", ["x" * 300 + ".png", "a/" * 3000 + "b.png", "\ud800.png", "set"])
-def test_names_no_disk_can_hold_are_missing_pictures(coco_file, refused, name):
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "a/" * 3000 + "b.png", "set"])
+def test_names_no_disk_can_hold_are_unusable_pictures(coco_file, refused, name):
     file = coco_file(at("images", 1, "file_name", put=name))
     with refused(PictureError, "got 3"):
         CocoKeypoints(annotations=file.annotations, pictures=file.pictures)
@@ -266,7 +289,7 @@ def places(value, path=()):
 def scratch(tmp_path_factory):
     (folder := tmp_path_factory.mktemp("fuzz")).joinpath("set").mkdir()
     for i in range(2):
-        (folder / f"set/{i}.png").write_bytes(b"never decoded here")
+        Image.new("RGB", (60, 40)).save(folder / f"set/{i}.png")
     return folder
 
 

@@ -92,7 +92,7 @@ def test_nothing_to_draw_is_one_error(refused, changed):
 
 @pytest.mark.parametrize(("shots", "most"), [(5, 19), (1, 15)])
 def test_too_few_instances_are_one_error(refused, shots, most):
-    with refused(UsageError, f"{shots}-shot", f"at most {most}", "fewer shots"):
+    with refused(UsageError, f"{shots}-shot", f"at most {most}", "fewer shots", "what the reader dropped"):
         official_pairs({1: range(most), 2: range(3)}, shots=shots)
 
 
@@ -278,6 +278,11 @@ def test_small_categories_are_told(source):
     assert {episodes[item].category for item in range(len(episodes))} == {1}
 
 
+def test_skipped_categories_of_an_evaluation_are_those_of_its_pairs(source):
+    pairs = official_pairs(source.by_category(), episodes=2, queries=3)
+    assert Episodes(source, pairs=pairs, size=8).skipped == pairs.skipped == {7: 3}
+
+
 def test_out_of_range(source):
     episodes = Episodes(source, size=8)
     for item in (len(episodes), -1):
@@ -288,6 +293,8 @@ def test_out_of_range(source):
 def test_what_is_refused(source, refused):
     with refused(UsageError, "at least 3", "got 2"):
         Episodes(source, keypoints=2)
+    with refused(UsageError, "seed", "at least 0", "-1"):
+        Episodes(source, seed=-1)
     with refused(AnnotationError, "a category with 7 instances"):
         Episodes(source, shots=6)
 

@@ -7,11 +7,12 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cape.data import MP100
 from cape.data.mp100 import category_table, split_table
 from cape.data.prompts import TextPack
-from cape.errors import AnnotationError, PictureError, TextError, UsageError
+from cape.errors import AnnotationError, PictureError, SkeletonError, TextError, UsageError
 
 SPLITS = (1, 2, 3, 4, 5)
 
@@ -109,6 +110,37 @@ def test_impossible_pattern_is_one_error(root, refused, pattern):
         MP100(root=root({}), split=1, subset="test", pattern=pattern, pictures=None)
 
 
+def test_a_file_itself_may_be_named(root):
+    stranger = split_table()[2]["test"][0]
+    folder = root({"mine.json": content_of([stranger]), "mp100_split1_test.json": content_of(TEST_1[:1])})
+    dataset = MP100(root=folder / "annotations" / "mine.json", split=1, subset="test", pictures=None)
+    assert list(dataset.categories) == [stranger]  # of another split: the file was named, not looked for
+
+
+@pytest.mark.parametrize("place", ["images", "annotations/images"])
+def test_a_named_file_finds_its_pictures(root, place):
+    folder = root({"mine.json": content_of(TEST_1[:1])})
+    for i in range(2):
+        path = folder / place / category_table()[TEST_1[0]].folder / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (100, 80)).save(path)
+    dataset = MP100(root=folder / "annotations" / "mine.json")
+    assert dataset.picture(1).shape == (80, 100, 3)
+
+
+@pytest.mark.parametrize("name", ["absent", "long" * 100, "nul\0"])
+def test_no_folder_is_one_error(tmp_path, refused, name):
+    with refused(AnnotationError, "split1_test.json", "got none"):
+        MP100(root=tmp_path / name, split=1, subset="test", pictures=None)
+
+
+@pytest.mark.parametrize("style", ["bogus", "", "Name", None])
+def test_unknown_text_style_is_one_error(root, refused, style):
+    untyped = MP100.__init__.__wrapped__
+    with refused(UsageError, "text_style", "name, framed, relational", repr(style)):
+        untyped(object.__new__(MP100), root=root({}), pictures=None, text_style=style)
+
+
 @pytest.mark.parametrize("split", [0, 6, -1, 100])
 def test_unknown_split_is_one_error(root, refused, split):
     with refused(UsageError, "split 1 to 5", str(split)):
@@ -126,7 +158,7 @@ def test_classes_of_another_split_are_refused(root, refused):
     stranger = next(number for number in split_table()[2]["test"] if number not in TEST_1)
     folder = root({"mp100_split1_test.json": content_of([TEST_1[0], stranger])})
     with refused(
-        AnnotationError, "split 1 test", f"category {stranger} ({category_table()[stranger].name})", "--split"
+        AnnotationError, "split 1 test", f"category {stranger} ({category_table()[stranger].name})", "Check `split`"
     ):
         MP100(root=folder, split=1, subset="test", pictures=None)
     free = MP100(root=folder, split=1, subset="test", pictures=None, pattern="mp100_split1_test.json")
@@ -142,7 +174,7 @@ def test_other_data_sets_may_use_the_ids(root):
 
 def test_missing_picture_folder_is_one_error(root, refused):
     folder = root({"mp100_split1_test.json": content_of(TEST_1[:1])})
-    with refused(AnnotationError, "images/", "--images"):
+    with refused(AnnotationError, "images/", "`pictures=`"):
         MP100(root=folder, split=1, subset="test")
 
 
@@ -152,8 +184,8 @@ def test_missing_pictures_are_counted_by_source(root, refused):
     two = next(row for row in rows if row.source == "AnimalWeb")
     folder = root({"mp100_split1_test.json": content_of([one.id, two.id])})
     (folder / "images" / one.folder).mkdir(parents=True)
-    (folder / "images" / one.folder / "0.jpg").touch()
-    with refused(PictureError, "AP-10K 1", "AnimalWeb 2", "got 1"):
+    Image.new("RGB", (100, 80)).save(folder / "images" / one.folder / "0.jpg")
+    with refused(PictureError, "AP-10K 1 missing", "AnimalWeb 2 missing", "got 1"):
         MP100(root=folder, split=1, subset="test")
     lenient = MP100(root=folder, split=1, subset="test", strict=False)
     assert lenient.by_category() == {one.id: [0]}
@@ -186,6 +218,66 @@ def test_boxes_of_no_area_are_left_out_and_counted_as_in_the_official_code(root)
     dataset = MP100(root=root({"mp100_split1_test.json": content}), split=1, subset="test", pictures=None)
     assert len(dataset) == 1
     assert dataset.dropped.total() == 1
+
+
+@pytest.mark.parametrize("box", [[50, 60, -3, 20], [50, 60, 30, 0]])
+@pytest.mark.parametrize("changes", [{"name": "my own"}, {"number": 777}])
+def test_boxes_of_no_area_are_an_error_outside_mp100(root, refused, box, changes):
+    """The silence is the official protocol's, for its own categories: whoever annotates others must hear of it."""
+    content = content_of(TEST_1[:1], **changes)
+    content["annotations"][0]["bbox"] = box
+    if "number" in changes:
+        content["categories"][0]["id"] = 777
+        for record in content["annotations"]:
+            record["category_id"] = 777
+    folder = root({"mp100_split1_test.json": content})
+    with refused(AnnotationError, "annotation 0", "a box of positive width and height"):
+        MP100(root=folder, split=1, subset="test", pictures=None)
+    lenient = MP100(root=folder, split=1, subset="test", pictures=None, strict=False)
+    assert (len(lenient), lenient.dropped) == (1, {"bad record": 1})
+
+
+# ---- skeletons
+
+
+def skeleton_of(root, edges, **arguments):
+    """Read [[1, 2], [2, K]], say, as the skeleton of the first category of split 1's test."""
+    name = arguments.pop("name", category_table()[TEST_1[0]].name)
+    content = content_of(TEST_1[:1], name=name)
+    content["categories"][0]["skeleton"] = edges
+    folder = root({"mp100_split1_test.json": content})
+    dataset = MP100(root=folder, split=1, subset="test", pictures=None, **arguments)
+    return dataset.categories[TEST_1[0]].skeleton.edges
+
+
+def test_own_skeletons_count_from_zero(root, refused):
+    last = category_table()[TEST_1[0]].K
+    assert skeleton_of(root, [[1, 2], [2, last - 1]]) == ((1, 2), (2, last - 1))
+    with refused(SkeletonError, f"category {TEST_1[0]}", f"below {last}", f"got {last}"):
+        skeleton_of(root, [[1, 2], [2, last]])
+
+
+def test_an_explicit_base_wins(root):
+    last = category_table()[TEST_1[0]].K
+    assert skeleton_of(root, [[1, 2], [2, last]], skeleton_base=1) == ((0, 1), (1, last - 1))
+    assert skeleton_of(root, [[1, 2]], skeleton_base=1) == ((0, 1),)
+
+
+def test_other_skeletons_are_guessed(root):
+    last = category_table()[TEST_1[0]].K
+    assert skeleton_of(root, [[1, 2], [2, last]], name="my own") == ((0, 1), (1, last - 1))
+    assert skeleton_of(root, [[1, 2]], name="my own") == ((1, 2),)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("subset", ["train", "val", "test"])
+def test_the_mini_data_count_from_zero_too(shared_data, split, subset):
+    dataset = MP100(root=shared_data / "mp100_mini", split=split, subset=subset)
+    assert not dataset.dropped
+    content = json.loads((shared_data / f"mp100_mini/annotations/mp100_mini_split{split}_{subset}.json").read_bytes())
+    for record in content["categories"]:
+        edges = {tuple(sorted(edge)) for edge in record["skeleton"]}
+        assert set(dataset.categories[record["id"]].skeleton.edges) == edges
 
 
 def test_without_a_pack_texts_are_the_files_names(root):

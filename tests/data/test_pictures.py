@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cape.data.pictures import MAX_PIXELS, MAX_SIDE, read_picture
+from cape.data.pictures import MAX_PIXELS, MAX_SIDE, picture_fault, read_picture
 from cape.errors import CapeError, PictureError
 
 ORIENTATION = 0x0112
@@ -91,7 +91,7 @@ def test_exif_orientation_is_applied(tmp_path, orientation, suffix):
     path = tmp_path / f"turned{suffix}"
     write_turned(path, orientation)
     upright = (50, 20) if orientation < 5 else (20, 50)
-    for size in (None, upright, (7, 7)):
+    for size in (None, upright):
         pixels = read_picture(path, size=size)
         assert pixels.shape == (*upright[::-1], 3)
         for colour, corner in zip((RED, GREEN), CORNERS[orientation], strict=True):
@@ -106,6 +106,16 @@ def test_stored_size_in_the_annotations_switches_exif_off(tmp_path, orientation)
     assert pixels.shape == stored.shape
     if orientation >= 5:  # the annotator saw it lying
         np.testing.assert_array_equal(pixels, stored)
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (7, 7)), (1, (20, 50)), (3, (20, 50)), (6, (7, 7))])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_picture_of_another_size_is_one_error(tmp_path, refused, orientation, size, suffix):
+    path = tmp_path / f"turned{suffix}"
+    write_turned(path, orientation)
+    assert picture_fault(path, size=size) == "of another size"
+    with refused(PictureError, path.name, f"expected {size[0]} x {size[1]}", "got 50 x 20"):
+        read_picture(path, size=size)
 
 
 BAD = {
@@ -171,3 +181,88 @@ def test_random_damage_is_a_picture_or_one_error(tmp_path, form):
             assert pixels.ndim == 3
             assert pixels.shape[2] == 3
     assert outcomes == {PictureError, "read"}
+
+
+def with_exif(form):
+    """A small file with a rich EXIF segment, and where the segment lies in it."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    exif[0x010F], exif[0x011A], exif[0x0132] = "maker", 72.5, "2020:01:01 00:00:00"
+    exif.get_ifd(0x8769)[0x9003] = "2020:01:01 00:00:00"
+    whole = encoded(form, exif=exif)
+    block = exif.tobytes().removeprefix(b"Exif\x00\x00")
+    start = whole.index(block)
+    return whole, range(start, start + len(block))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_damaged_exif_does_not_cost_the_picture(tmp_path, form):
+    """Each byte of the segment in turn; a PNG's check sum refuses most, and then it is one error."""
+    whole, segment = with_exif(form)
+    path = tmp_path / "damaged.bin"
+    for place in segment:
+        for value in (0x00, 0x07, 0x80, 0xFF):
+            content = bytearray(whole)
+            content[place] = value
+            path.write_bytes(content)
+            try:
+                assert read_picture(path).shape in {(24, 40, 3), (40, 24, 3)}
+            except PictureError:
+                assert form == "PNG"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_one_damaged_byte_anywhere_is_a_picture_or_one_error(tmp_path, form):
+    whole, _ = with_exif(form)
+    rng = np.random.default_rng(1)
+    path = tmp_path / "damaged.bin"
+    for place in range(len(whole)):
+        content = bytearray(whole)
+        content[place] = rng.integers(256)
+        path.write_bytes(content)
+        for size in (None, (24, 40), (40, 24)):
+            try:
+                assert read_picture(path, size=size).shape[2] == 3
+            except PictureError:
+                continue
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB"])
+@pytest.mark.parametrize("length", [0, 1, 2, 5, 6, 257, 300])
+def test_broken_transparency_is_a_picture_or_one_error(tmp_path, refused, mode, length):
+    whole = encoded("PNG", mode=mode)
+    place = whole.index(b"IDAT") - 4
+    kind, data = b"tRNS", bytes(range(256)) * 2
+    chunk = struct.pack(">I", length) + kind + data[:length] + struct.pack(">I", zlib.crc32(kind + data[:length]))
+    path = tmp_path / "palette.png"
+    path.write_bytes(whole[:place] + chunk + whole[place:])
+    needed = {"P": 0, "L": 2, "RGB": 6}[mode]  # bytes that such a chunk must have
+    if length < needed:
+        with refused(PictureError, "palette.png"):
+            read_picture(path)
+    else:
+        assert read_picture(path).shape == (24, 40, 3)
+
+
+@pytest.mark.parametrize("error", [struct.error, TypeError, KeyError, RecursionError, MemoryError, AttributeError])
+def test_whatever_a_decoder_raises_is_one_error(tmp_path, refused, monkeypatch, error):
+    path = tmp_path / "picture.png"
+    path.write_bytes(encoded("PNG"))
+
+    def broken(*_, **__):
+        raise error("deep inside")
+
+    monkeypatch.setattr("PIL.Image.Image.convert", broken)
+    with refused(PictureError, "picture.png", error.__name__):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("orientation", CORNERS)
+def test_sixteen_bits_turn_too(tmp_path, orientation):
+    path = tmp_path / "deep.png"
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.fromarray(np.array([[65535, 0, 30000]], dtype=np.uint16)).save(path, exif=exif)
+    pixels = read_picture(path)
+    assert pixels.shape == ((1, 3, 3) if orientation < 5 else (3, 1, 3))
+    assert pixels[CORNERS[orientation][0]].tolist() == [255] * 3

@@ -7,8 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cape.data.transforms import (
-    MEAN,
-    STD,
     Augmentation,
     Square,
     apply,
@@ -22,6 +20,7 @@ from cape.data.transforms import (
     to_crop,
     warp,
 )
+from cape.structures import IMAGENET_MEAN, IMAGENET_STD
 
 SIZE = 256
 ALL = Augmentation(scale=0.3, rotation=90.0, rotation_probability=0.8, flip=0.5, colour=0.2)
@@ -119,7 +118,7 @@ def found(image):
 
 def pixels(view):
     """Undo the normalisation."""
-    return (view.image.permute(1, 2, 0).numpy() * np.array(STD) + np.array(MEAN)) * 255
+    return (view.image.permute(1, 2, 0).numpy() * np.array(IMAGENET_STD) + np.array(IMAGENET_MEAN)) * 255
 
 
 # Small enough that the blobs, at 0.2 to 0.8 of any rotation of the crop, stay on the 400 px picture.

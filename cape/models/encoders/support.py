@@ -51,7 +51,7 @@ def pool(feature: Float[Tensor, "B S C H W"], heatmap: Float[Tensor, "B S K h w"
     return torch.einsum("bskhw,bschw->bskc", small, feature)
 
 
-def _enlargement(small: int, large: int, like: Tensor) -> Float[Tensor, "large small"]:
+def _enlargement(small: int, large: int, like: Tensor) -> Float[Tensor, "h H"]:
     """The matrix of bilinear enlargement along one axis."""
     eye = torch.eye(small, dtype=like.dtype, device=like.device)[None]
     return F.interpolate(eye, large, mode="linear", align_corners=False)[0].T

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cape import compat
 from cape.errors import DependencyError, UsageError
 from cape.registry import MODELS
+from cape.structures import IMAGENET_MEAN, IMAGENET_STD
 
 
 class PackagedWeights(NamedTuple):
@@ -36,7 +37,6 @@ PACKAGED = {
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
     ),
 }
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # What the TensorFlow originals were trained with: bytes as (x - 127) / 128, and batch norms with this epsilon.
 TENSORFLOW_MEAN, TENSORFLOW_STD, TENSORFLOW_EPSILON = 127 / 255, 128 / 255, 1e-3
 
@@ -59,6 +59,7 @@ class VisualEncoder(nn.Module):
 
     Attributes:
         channels: C of the output.
+        size: Side of the pictures it takes: 256, or what the network is fixed to.
 
     Raises:
         UsageError: timm has no such model.
@@ -76,13 +77,9 @@ class VisualEncoder(nn.Module):
     ) -> None:
         super().__init__()
         compat.prepare()
-        import timm
-
-        if not timm.is_model(name):
-            close = ", ".join(timm.list_models(f"*{name.split('_', maxsplit=1)[0]}*")[:5]) or "see timm.list_models()"
-            raise UsageError("backbone", expected="a timm model name", got=repr(name), fix=f"For example: {close}.")
         defaults: dict[str, Any] = {"bn_eps": TENSORFLOW_EPSILON} if name in PACKAGED else {}
-        network: Any = timm.create_model(name, num_classes=0, **{**defaults, **(options or {})})
+        options = {**defaults, **(options or {})}
+        network = _create(name, options)
         maps = [(level["reduction"], level["num_chs"]) for level in network.feature_info]
         # A ViT repeats one stride at every depth; the deepest map is its feature.
         last = {stride: level for level, (stride, _) in enumerate(maps) if stride in strides}
@@ -91,6 +88,8 @@ class VisualEncoder(nn.Module):
         self.network = network
         self.name, self.norm, self.enlarge, self.unit_length = name, norm, enlarge, unit_length
         self.channels: int = sum(maps[level][1] for level in self.levels)
+        known = network.pretrained_cfg
+        self.size: int = options.get("img_size") or (known["input_size"][-1] if known.get("fixed_input_size") else 256)
         self.register_buffer("scale", torch.ones(3, 1, 1), persistent=False)
         self.register_buffer("shift", torch.zeros(3, 1, 1), persistent=False)
         self._expect(*_input_statistics(name))
@@ -123,6 +122,19 @@ class VisualEncoder(nn.Module):
         return torch.cat(stages, dim=1)
 
 
+def _create(name: str, options: dict[str, Any]) -> Any:
+    import timm
+
+    try:
+        if timm.is_model(name):
+            return timm.create_model(name, num_classes=0, **options)
+        got = repr(name)
+    except RuntimeError as error:  # timm's word for an unknown tag behind the dot
+        got = str(error)
+    close = ", ".join(timm.list_models(f"*{name.split('_', maxsplit=1)[0]}*")[:5]) or "see timm.list_models()"
+    raise UsageError("backbone", expected="a timm model name", got=got, fix=f"For example: {close}.")
+
+
 def _input_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of the pictures that a network was trained on."""
     import timm
@@ -151,9 +163,7 @@ def load_pretrained(
     if weights is not None:
         state = _read_safetensors(Path(weights))
     elif download:
-        import timm
-
-        state = timm.create_model(encoder.name, pretrained=True).state_dict()
+        state = _downloaded_state(encoder.name)
     elif encoder.name in PACKAGED:
         state = _packaged_state(encoder.name)
     else:
@@ -161,7 +171,7 @@ def load_pretrained(
             f"backbone {encoder.name}",
             expected=f"weights (only {', '.join(PACKAGED)} come with a package)",
             got="none",
-            fix="Give a safetensors file (--backbone-weights), or allow the network (--download).",
+            fix="Give a safetensors file (weights=, --backbone-weights), or allow a download (download=, --download).",
         )
     own = encoder.network.state_dict()
     wrong = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
@@ -174,6 +184,20 @@ def load_pretrained(
         )
     encoder.network.load_state_dict({key: state[key] for key in own})
     return encoder.eval()
+
+
+def _downloaded_state(name: str) -> dict[str, Tensor]:
+    import timm
+
+    try:
+        return timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:  # the hub's client raises types of its own, and others without a network
+        raise UsageError(
+            f"weights of {name}",
+            expected="a download by timm",
+            got=f"{type(error).__name__}: {error}"[:300],
+            fix="Check the network, or give a local safetensors file.",
+        ) from error
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from cape.codecs import local_soft_argmax, soft_argmax
-from cape.models.layers import grid_encoding
+from cape.models.layers import grid_encoding, xavier
 from cape.registry import MODELS
 from cape.structures import Match
 
@@ -41,6 +41,7 @@ class Matching(nn.Module):
         self.project_tokens = nn.Linear(width, width)
         self.project_feature = nn.Linear(width, width)
         self.gate = nn.Sequential(nn.Linear(width, gate), nn.ReLU(), nn.Linear(gate, width), nn.Tanh())
+        xavier(self)
 
     def forward(
         self, feature: Float[Tensor, "B D H W"], tokens: Float[Tensor, "B K D"], mask: Bool[Tensor, "B K"]

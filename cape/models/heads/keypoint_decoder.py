@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from cape.models.layers import MLP, attention_padding, logit, sine_encoding
+from cape.models.layers import MLP, attention_padding, logit, sine_encoding, xavier
 from cape.registry import MODELS
 from cape.structures import Match
 
@@ -40,10 +40,11 @@ class KeypointDecoder(nn.Module):
         self.position = MLP((width, width, width))
         self.norm = nn.LayerNorm(width)
         offsets = [MLP((width, width, width, width, 2)) for _ in range(layers)]
+        self.offsets = nn.ModuleList(offsets)
+        xavier(self)
         for offset in offsets:  # refinement starts as the identity
             for parameter in offset[-1].parameters():
                 nn.init.zeros_(parameter)
-        self.offsets = nn.ModuleList(offsets)
 
     def forward(
         self, match: Match, adjacency: Bool[Tensor, "B K K"], mask: Bool[Tensor, "B K"]

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from cape.data.samples import sample_pictures
 from cape.data.transforms import Square, normalise, warp
 from cape.errors import DependencyError, UsageError
+from cape.inference import encode_crops
 from cape.models.encoders import visual
 from cape.models.encoders.visual import PACKAGED, VisualEncoder, load_pretrained
 
@@ -79,6 +80,20 @@ def test_unknown_name_suggests_others() -> None:
 def test_no_weights_and_no_network_is_refused() -> None:
     with pytest.raises(UsageError, match="--download"):
         load_pretrained(VisualEncoder(name="resnet10t"))
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "swinv2_cr_tiny_ns_224", "vit_tiny_patch16_224", "convnext_atto"])
+def test_timm_s_own_weights_load_and_run(name: str, tmp_path: Path) -> None:
+    """What a user has on disk: the state dict of the whole network, class head included."""
+    import timm
+
+    state = {key: value.contiguous() for key, value in timm.create_model(name).state_dict().items()}
+    save_file(state, tmp_path / "timm.safetensors")
+    encoder = load_pretrained(VisualEncoder(name=name), weights=tmp_path / "timm.safetensors")
+    source = sample_pictures()
+    feature = encode_crops(source, [0, 1], encoder)
+    assert feature.shape[:2] == (2, encoder.channels) and torch.isfinite(feature).all()
+    assert all(torch.equal(value, state[key]) for key, value in encoder.network.state_dict().items())
 
 
 def test_own_weights_round_trip_and_misfits(tmp_path: Path) -> None:

@@ -1,0 +1,189 @@
+"""The few-shot page: modes, missing modalities, gradients, parameter counts of the paper, one episode overfitted."""
+
+import pytest
+import torch
+from mmengine.dataset import default_collate
+
+from cape.data.drawn import Drawn
+from cape.data.episodes import Episodes
+from cape.data.transforms import Augmentation
+from cape.errors import UsageError
+from cape.models import CMAA, FewShotPose, KeypointDecoder, Matching, TextEncoder, VisualEncoder
+from cape.models.encoders.visual import load_pretrained
+from cape.structures import Episode
+
+SMALL = {
+    # zero_init_last would silence the residual branches of a network that has not learnt yet
+    "visual": {"type": "VisualEncoder", "name": "resnet10t", "options": {"zero_init_last": False}},
+    "support": {"type": "SupportEncoder"},
+    "text": {"type": "TextEncoder"},
+    "matching": {"layers": 1, "hidden": 48, "gate": 16, "heads": 4, "dropout": 0.0},
+    "decoder": {"layers": 2, "heads": 4, "graph": {"hidden": 48}, "dropout": 0.0},
+    "width": 32,
+}
+
+
+@pytest.fixture(scope="module")
+def batch() -> Episode:
+    source = Drawn(instances=3, categories=("fish", "chair"), size=96)
+    episodes = Episodes(source, shots=1, size=128)
+    return default_collate([episodes[0], episodes[len(episodes) - 1]])
+
+
+def build(**changes) -> FewShotPose:
+    torch.manual_seed(0)
+    return FewShotPose(**{**SMALL, **changes})
+
+
+def test_modes(batch: Episode) -> None:
+    model = build().eval()
+    points = model(*batch)
+    assert points.shape == (2, *batch.mask.shape, 2)
+    poses = model(*batch, mode="predict")
+    assert [pose.pair for pose in poses] == batch.pair.tolist()
+    torch.testing.assert_close(poses[1].points, points[-1, 1])
+    losses = model(*batch, mode="loss")
+    assert set(losses) == {"loss_heatmap", "loss_proposal", "loss_offset_0", "loss_offset_1"}
+    assert all(value.isfinite() and value > 0 for value in losses.values())
+
+
+def test_a_training_step_of_mmengine(batch: Episode) -> None:
+    from mmengine.optim import OptimWrapper
+
+    model = build()
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    logged = model.train_step(batch, OptimWrapper(torch.optim.Adam(model.parameters(), lr=1e-3)))
+    assert "loss" in logged
+    assert any(not torch.equal(value, before[name]) for name, value in model.named_parameters())
+
+
+@pytest.mark.parametrize("missing", [None, "support", "text"])
+def test_every_trainable_parameter_gets_a_gradient(batch: Episode, missing: str | None) -> None:
+    model = build(**({} if missing is None else {missing: None})).train()
+    for *_, last in model.decoder.offsets:  # zero at the start: nothing behind them would learn in the first step
+        torch.nn.init.normal_(last.weight, std=0.1)
+    sum(model(*batch, mode="loss").values()).backward()
+    silent = [name for name, each in model.named_parameters() if each.grad is None or each.grad.abs().sum() == 0]
+    assert silent == []
+
+
+def test_without_text_the_names_do_not_matter(batch: Episode) -> None:
+    model = build(text=None).eval()
+    other = batch._replace(names=[("x",) * 2 for _ in batch.names])
+    assert torch.equal(model(*batch), model(*other))
+
+
+def test_without_support_the_support_picture_does_not_matter(batch: Episode) -> None:
+    model = build(support=None).eval()
+    other = batch._replace(support=batch.support._replace(image=torch.randn_like(batch.support.image)))
+    assert torch.equal(model(*batch), model(*other))
+
+
+def test_gamma_zero_is_the_visual_model_bit_for_bit(batch: Episode) -> None:
+    fused = build(alignment={"gamma": 0.0, "norm": "none"}).eval()
+    visual = build(text=None).eval()
+    visual.load_state_dict({k: v for k, v in fused.state_dict().items() if k in visual.state_dict()})
+    assert torch.equal(fused(*batch), visual(*batch))
+
+
+def test_a_batch_without_a_common_keypoint_is_finite(batch: Episode) -> None:
+    model = build()
+    losses = model(*batch._replace(mask=torch.zeros_like(batch.mask)), mode="loss")
+    assert all(value.isfinite() for value in losses.values())
+
+
+def test_neither_modality_is_refused() -> None:
+    with pytest.raises(UsageError, match="neither"):
+        build(support=None, text=None)
+
+
+def test_text_encoder_is_frozen_cached_and_unit_length() -> None:
+    encoder = TextEncoder()
+    names = [("left eye", "wheel"), ("", "left eye")]
+    embedded, mask = encoder(names)
+    assert embedded.shape == (2, 2, 384) and mask.tolist() == [[True, False], [True, True]]
+    assert embedded[0, 1].abs().sum() == 0
+    torch.testing.assert_close(embedded[0, 0].norm(), torch.tensor(1.0))
+    torch.testing.assert_close(embedded[0, 0], embedded[1, 1])
+    assert list(encoder.parameters()) == [] and list(encoder.state_dict()) == []
+    encoder._encoder.clear()
+    encoder._load = None  # every string is known: nothing is loaded again
+    encoder.train()
+    torch.testing.assert_close(encoder(names)[0], embedded)
+
+
+def test_text_encoder_refuses_what_is_not_there(tmp_path) -> None:
+    with pytest.raises(UsageError, match="sentence-transformers"):
+        TextEncoder(name=str(tmp_path))([("eye",)])
+    with pytest.raises(UsageError, match="width 99"):
+        TextEncoder(width=99)([("eye",)])
+
+
+def count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_parameters_are_those_of_the_paper_s_ledger() -> None:
+    """Specification §3.12, exact; GraphCape-S counts Swin-V2's unused class head, as the paper's tables do."""
+    with torch.device("meta"):
+        swin = VisualEncoder(name="swinv2_small_window16_256", strides=(32,), norm=True, enlarge=2)
+        matching, decoder = Matching(), KeypointDecoder()
+        projection = torch.nn.Linear(768, 256)
+    assert count(swin) == 48_959_418
+    assert sum(count(part) for part in [*matching.layers]) == 1_975_296
+    assert count(matching) - 1_975_296 == 197_504
+    assert count(decoder) == 5_853_696 + 593_670
+    assert count(projection) == 196_864
+    class_head, gte = 769_000, 136_776_192
+    graphcape = count(swin) + class_head + count(matching) + count(decoder) + 2 * count(projection)
+    assert graphcape == 58_742_312
+    assert graphcape + gte == 195_518_504
+    fused = graphcape + gte + count(projection)
+    assert fused + count(CMAA(matrices="none", pairing="none", norm="plain")) == 195_715_369
+    assert fused + count(CMAA(pairing="none")) == 195_912_489
+    assert fused + count(CMAA()) == 195_912_490
+
+
+def test_gte_has_the_parameters_of_the_ledger() -> None:
+    from transformers import GteConfig, GteModel
+
+    with torch.device("meta"):
+        assert count(GteModel(GteConfig(vocab_size=30_528, type_vocab_size=0))) == 136_776_192
+
+
+class Frozen(torch.nn.Module):
+    """The features of one picture, computed once."""
+
+    def __init__(self, feature: torch.Tensor) -> None:
+        super().__init__()
+        self.feature, self.channels = feature, feature.shape[1]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.feature
+
+
+def test_one_episode_is_overfitted() -> None:
+    """The query is its own support, the backbone frozen: below one pixel of 256 within 300 steps (check 21)."""
+    torch.manual_seed(0)
+    still = Augmentation(
+        scale=0.0, rotation=0.0
+    )  # a turned crop may leave a keypoint outside, out of a sigmoid's reach
+    episode = default_collate([Episodes(Drawn(instances=3, categories=("fish",)), augmentation=still)[0]])
+    query = episode.query
+    support = query._replace(**{name: value[:, None] for name, value in query._asdict().items()})
+    own = episode._replace(support=support, mask=query.visible)
+    model = build(matching={"layers": 2, "hidden": 128, "gate": 32, "heads": 4, "dropout": 0.0}, width=64)
+    with torch.inference_mode():
+        feature = load_pretrained(VisualEncoder()).eval()(query.image)
+    model.visual = Frozen(feature.clone())
+    model.feature_projection = torch.nn.Conv2d(432, 64, 1)
+    model.visual_projection = torch.nn.Linear(432, 64)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 300)
+    for _ in range(300):
+        optimizer.zero_grad()
+        sum(model(*own, mode="loss").values()).backward()
+        optimizer.step()
+        schedule.step()
+    error = (model.eval()(*own)[-1] - query.points).norm(dim=-1)[query.visible] * 256
+    assert error.mean() < 1.0
