@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def test(
     annotations: Annotated[
-        Path, typer.Option(help="Folder of the annotation files, or the one above annotations/ and images/.")
+        Path,
+        typer.Option(help="Folder of the annotation files, the one above annotations/ and images/, or one COCO file."),
     ],
     baseline: Annotated[
         list[str],

@@ -1,4 +1,4 @@
-"""The few-shot page: modes, missing modalities, gradients, parameter counts of the paper, one episode overfitted."""
+"""The few-shot page: modes, missing modalities, gradients, parameter counts of the paper."""
 
 import pytest
 import torch
@@ -6,10 +6,8 @@ from mmengine.dataset import default_collate
 
 from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes
-from cape.data.transforms import Augmentation
 from cape.errors import UsageError
 from cape.models import CMAA, FewShotPose, KeypointDecoder, Matching, TextEncoder, VisualEncoder
-from cape.models.encoders.visual import load_pretrained
 from cape.structures import Episode
 
 SMALL = {
@@ -149,41 +147,3 @@ def test_gte_has_the_parameters_of_the_ledger() -> None:
 
     with torch.device("meta"):
         assert count(GteModel(GteConfig(vocab_size=30_528, type_vocab_size=0))) == 136_776_192
-
-
-class Frozen(torch.nn.Module):
-    """The features of one picture, computed once."""
-
-    def __init__(self, feature: torch.Tensor) -> None:
-        super().__init__()
-        self.feature, self.channels = feature, feature.shape[1]
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.feature
-
-
-def test_one_episode_is_overfitted() -> None:
-    """The query is its own support, the backbone frozen: below one pixel of 256 within 300 steps (check 21)."""
-    torch.manual_seed(0)
-    still = Augmentation(
-        scale=0.0, rotation=0.0
-    )  # a turned crop may leave a keypoint outside, out of a sigmoid's reach
-    episode = default_collate([Episodes(Drawn(instances=3, categories=("fish",)), augmentation=still)[0]])
-    query = episode.query
-    support = query._replace(**{name: value[:, None] for name, value in query._asdict().items()})
-    own = episode._replace(support=support, mask=query.visible)
-    model = build(matching={"layers": 2, "hidden": 128, "gate": 32, "heads": 4, "dropout": 0.0}, width=64)
-    with torch.inference_mode():
-        feature = load_pretrained(VisualEncoder()).eval()(query.image)
-    model.visual = Frozen(feature.clone())
-    model.feature_projection = torch.nn.Conv2d(432, 64, 1)
-    model.visual_projection = torch.nn.Linear(432, 64)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 300)
-    for _ in range(300):
-        optimizer.zero_grad()
-        sum(model(*own, mode="loss").values()).backward()
-        optimizer.step()
-        schedule.step()
-    error = (model.eval()(*own)[-1] - query.points).norm(dim=-1)[query.visible] * 256
-    assert error.mean() < 1.0

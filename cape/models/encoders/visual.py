@@ -37,6 +37,8 @@ PACKAGED = {
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
     ),
 }
+# Families that halve their grid by padded convolutions and nothing else; measured by the test of the cells' centres.
+PADDED = ("efficientnet_", "mobilenetv2_", "mobilenetv3_", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 # What the TensorFlow originals were trained with: bytes as (x - 127) / 128, and batch norms with this epsilon.
 TENSORFLOW_MEAN, TENSORFLOW_STD, TENSORFLOW_EPSILON = 127 / 255, 128 / 255, 1e-3
 
@@ -55,6 +57,10 @@ class VisualEncoder(nn.Module):
             GraphCape (specification §3.1).
         unit_length: Take each stride's mean over the picture away, then scale its vectors to 1 / sqrt(number of
             strides): the inner product of two concatenated vectors is the mean of the strides' cosine similarities.
+        shift: How far, in cells, the true centre of a cell lies before the middle of the square it stands for. A
+            strided convolution padded by half its kernel centres its output i on its input 2i, which after every
+            halving leaves cell i of n at i / n, not (i + 0.5) / n; a patch embedding is centred. The map is moved by
+            this much, so that (i + 0.5) / n is right for all networks. None: 0.5 for the families in `PADDED`, else 0.
         options: Passed on to timm (img_size, drop_path_rate, ...).
 
     Attributes:
@@ -73,6 +79,7 @@ class VisualEncoder(nn.Module):
         norm: bool = False,
         enlarge: int = 1,
         unit_length: bool = False,
+        shift: float | None = None,
         options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -87,6 +94,7 @@ class VisualEncoder(nn.Module):
         network.prune_intermediate_layers(self.levels, prune_norm=not norm, prune_head=True)
         self.network = network
         self.name, self.norm, self.enlarge, self.unit_length = name, norm, enlarge, unit_length
+        self.cell_shift = 0.5 * name.startswith(PADDED) if shift is None else shift
         self.channels: int = sum(maps[level][1] for level in self.levels)
         known = network.pretrained_cfg
         self.size: int = options.get("img_size") or (known["input_size"][-1] if known.get("fixed_input_size") else 256)
@@ -115,11 +123,28 @@ class VisualEncoder(nn.Module):
         )
         if self.unit_length:
             stages = [stage - stage.mean(dim=(-2, -1), keepdim=True) for stage in stages]
-        grid = [self.enlarge * side for side in stages[0].shape[-2:]]
-        stages = [F.interpolate(stage, grid, mode="bilinear", align_corners=False) for stage in stages]
+        height, width = (self.enlarge * side for side in stages[0].shape[-2:])
+        stages = [resample(stage, height, width, shift=self.cell_shift) for stage in stages]
         if self.unit_length:
             stages = [F.normalize(stage, dim=1) / len(stages) ** 0.5 for stage in stages]
         return torch.cat(stages, dim=1)
+
+
+def resample(stage: Float[Tensor, "B C h w"], height: int, width: int, *, shift: float) -> Float[Tensor, "B C H W"]:
+    """A feature map on another grid, bilinearly.
+
+    Args:
+        stage: The map as the network gives it.
+        height: Rows wanted.
+        width: Columns wanted.
+        shift: See `VisualEncoder`, in cells of `stage`.
+    """
+    if shift == 0:
+        return F.interpolate(stage, (height, width), mode="bilinear", align_corners=False)
+    move = torch.eye(2, 3, dtype=stage.dtype, device=stage.device).repeat(len(stage), 1, 1)
+    move[:, 0, 2], move[:, 1, 2] = 2 * shift / stage.shape[-1], 2 * shift / stage.shape[-2]
+    grid = F.affine_grid(move, [len(stage), 1, height, width], align_corners=False)
+    return F.grid_sample(stage, grid, padding_mode="border", align_corners=False)
 
 
 def _create(name: str, options: dict[str, Any]) -> Any:

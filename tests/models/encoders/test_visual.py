@@ -33,6 +33,37 @@ def test_one_channels_first_map(name: str, strides: tuple[int, ...], channels: i
     assert encoder.channels == channels
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("efficientnet_lite0", "resnet18", "mobilenetv3_small_050", "mobilenetv2_050"),
+        *("convnext_atto", "vit_tiny_patch16_224", "swinv2_tiny_window8_256"),
+    ],
+)
+def test_cells_are_centred_where_the_grid_says(name: str) -> None:
+    """The picture's influence on a cell, its gradient, has its centre of mass at (i + 0.5) / n: within 0.2 cells.
+
+    Without the shift an EfficientNet is half a cell off, 8 px of 256: PCK@0.2 of `nearest` falls by 8 points.
+    """
+    torch.manual_seed(0)
+    encoder = VisualEncoder(name=name, strides=(16,)).eval()
+    side = encoder.size
+    cells = side // 16
+    weight = torch.zeros(side, side)
+    middle = cells // 2
+    for _ in range(8):
+        image = torch.randn(1, 3, side, side, requires_grad=True)
+        feature = encoder(image)[0, :, middle, middle]
+        (feature * torch.randn_like(feature)).sum().backward()
+        weight += image.grad[0].square().sum(0)
+    # Attention and squeeze layers see the whole picture a little; what stands out is the cell itself.
+    weight = (weight - weight.median()).clamp_min(0) ** 2
+    pixel = torch.arange(side) / side
+    found = torch.stack([(weight.sum(0) * pixel).sum(), (weight.sum(1) * pixel).sum()]) / weight.sum()
+    off = found * cells - (middle + 0.5)
+    assert off.abs().max() < 0.2, f"off by {off.tolist()} cells"
+
+
 def test_channels_last_networks_are_permuted() -> None:
     """Swin-V2 of timm gives [B, H, W, C]; 96 channels on a 64-cell grid would pass a sloppy check."""
     encoder = VisualEncoder(name="swinv2_tiny_window8_256", strides=(16, 32)).eval()
