@@ -14,7 +14,7 @@ from cape.data.mp100 import category_table, split_table
 from cape.data.prompts import TextPack
 from cape.errors import AnnotationError, PictureError, SkeletonError, TextError, UsageError
 
-SPLITS = (1, 2, 3, 4, 5)
+SPLITS = range(1, 6)
 
 
 def content_of(numbers, **changes):
@@ -23,9 +23,8 @@ def content_of(numbers, **changes):
     for number in numbers:
         row = category_table()[number]
         names = changes.get("keypoints", [f"kp_{k}" for k in range(row.K)])
-        content["categories"].append(
-            {"id": number, "name": changes.get("name", row.name), "keypoints": names, "skeleton": [[0, 1]]}
-        )
+        known = {"id": number, "name": changes.get("name", row.name)}
+        content["categories"].append({**known, "keypoints": names, "skeleton": [[0, 1]]})
         for _ in range(2):
             one = len(content["images"])
             content["images"].append({"id": one, "file_name": f"{row.folder}/{one}.jpg", "width": 100, "height": 80})
@@ -344,9 +343,8 @@ def test_left_is_on_the_side_that_the_pack_says(official):
                 for index in dataset.by_category()[category.id]:
                     instance = dataset.instances[index]
                     if instance.visibility[left] and instance.visibility[right]:
-                        smaller[layout, frames[names[left]]].append(
-                            instance.points[left, 0] < instance.points[right, 0]
-                        )
+                        x = instance.points[:, 0]
+                        smaller[layout, frames[names[left]]].append(x[left] < x[right])
     assert {frame for _, frame in smaller} == {"viewer", "subject"}
     for (layout, frame), found in smaller.items():
         share = float(np.mean(found))
