@@ -72,9 +72,6 @@ def test_two_categories_share_a_name():
     assert sum(row.K for row in category_table().values()) == 1565
 
 
-# ---- choosing the file
-
-
 @pytest.mark.parametrize("name", ["mp100_split1_test.json", "mp100_split1_test.json.gz", "my_split1_test.json"])
 def test_one_file_is_found_wherever_it_lies(root, name):
     folder = root({name: content_of(TEST_1[:2]), "mp100_split1_val.json": {}, "mp100_split2_test.json": {}})
