@@ -42,6 +42,8 @@ RUNTIME = [
 EXTRAS = {
     # The pictures of `cape demo` (scikit-image ships its cat and its astronaut).
     "demo": ["scikit-image>=0.26"],
+    # The annotator's server.
+    "web": ["fastapi>=0.165", "uvicorn>=0.54", "sqlmodel>=0.0.50", "alembic>=1.20"],
     "dev": [
         "scikit-image>=0.26",
         "pytest>=9",
