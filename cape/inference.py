@@ -76,9 +76,13 @@ def load_encoder(
         encoder = encoder.to(torch.device(device))
         with torch.inference_mode():
             encoder(torch.zeros(1, 3, encoder.size, encoder.size, device=device)).sum().item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch's words for a device that is not there
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # torch's words for a device that is not there, and timm's for a picture that the network does not take
         raise UsageError(
-            "device", expected="auto, cpu or a device of this machine", got=f"{device}: {error}"[:300], fix="Use cpu."
+            f"backbone {name} on {device}",
+            expected=f"a device of this machine, and a network that takes pictures of {encoder.size} px",
+            got=str(error)[:300],
+            fix="Try cpu; if that fails too, another backbone.",
         ) from error
     return encoder
 
@@ -122,7 +126,7 @@ def predict_pairs(
     device = points.device if features is None else features.device
     found = torch.full((len(pairs), *points.shape[1:]), 0.5)
     shown = torch.from_numpy(table.visible[pairs[:, :-1]].any(axis=(1, 2))).nonzero()[:, 0]
-    batches = shown.split(batch_size or _batch_size(table, pairs, features)) if len(shown) else ()
+    batches = shown.split(batch_size or _batch_size(baseline, table, pairs, features)) if len(shown) else ()
     with torch.inference_mode():
         for rows in progress(batches, "predicting"):
             supports, query = torch.from_numpy(pairs)[rows].tensor_split([-1], dim=1)
@@ -138,12 +142,16 @@ def predict_pairs(
     return from_crop(found.double().numpy(), table.box[pairs[:, -1]])
 
 
-def _batch_size(table: PoseTable, pairs: Int64[np.ndarray, "N _"], features: Tensor | None) -> int:
-    """About 160 MB for the largest tensor: the fit keeps a map per start, shot and keypoint."""
-    if features is None:
+def _batch_size(
+    baseline: Copy | Center | Nearest | Align,
+    table: PoseTable,
+    pairs: Int64[np.ndarray, "N _"],
+    features: Tensor | None,
+) -> int:
+    """About 160 MB for the largest tensor."""
+    if features is None or isinstance(baseline, Copy | Center):
         return 8192
-    starts, cells = 16, features.shape[-2] * features.shape[-1]
-    weight = (pairs.shape[1] - 1) * table.points.shape[1] * starts * cells
+    weight = (pairs.shape[1] - 1) * table.points.shape[1] * baseline.maps * features.shape[-2] * features.shape[-1]
     return max(1, min(64, 40_000_000 // weight))
 
 

@@ -59,6 +59,8 @@ class Nearest(nn.Module):
     """Arg-max of the cosine similarity between each keypoint's support feature and the query's."""
 
     needs_pictures = True
+    maps = 1
+    """Similarity maps held at once for each shot and keypoint."""
 
     def forward(self, support: Support, feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K 2"]:
         """Points of the query."""
@@ -77,6 +79,7 @@ class Align(nn.Module):
     def __init__(self, *, settings: dict | None = None) -> None:
         super().__init__()
         self.settings = FitSettings(**(settings or {}))
+        self.maps = 2 * self.settings.rotations
 
     def forward(self, support: Support, feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K 2"]:
         """Points of the query."""

@@ -45,6 +45,18 @@ def test_categories_average_to_every_figure(reports: list[SplitReport]) -> None:
         assert sum(row.pairs for row in report.categories) == report.pairs == 3 * 4 * 15
 
 
+def test_a_category_s_figures_are_its_own() -> None:
+    """A score that is the category's id must come back under that id, with an interval of no width."""
+    source = Drawn(instances=16, categories=("fish", "arrow"))
+    pairs, table = official_pairs(source.by_category(), episodes=2), pose_table(source.instances)
+    own = table.category[pairs.table[:, -1]].astype(float)
+    scores = score_predictions(predict_pairs(Copy(), table, pairs.table), table, pairs.table)
+    report = make_report(dict.fromkeys(scores, own), source, table, pairs, method="copy", split="1")
+    assert [row.id for row in report.categories] == list(source.categories)
+    for row in report.categories:
+        assert all(each == (row.id, row.id, row.id) for each in row.figures.values())
+
+
 def test_categories_of_one_name_stay_apart(reports: list[SplitReport]) -> None:
     assert [(row.name, row.instances) for row in reports[0].skipped] == [("face", 5), ("face", 5)]
     assert len({row.id for row in reports[0].skipped}) == 2

@@ -33,13 +33,21 @@ def build(**changes) -> FewShotPose:
     return FewShotPose(**{**SMALL, **changes})
 
 
+def speaking(model: FewShotPose) -> FewShotPose:
+    """Refinement starts as the identity; make every layer say something of its own."""
+    for *_, last in model.decoder.offsets:
+        torch.nn.init.normal_(last.weight, std=0.1)
+    return model
+
+
 def test_modes(batch: Episode) -> None:
-    model = build().eval()
+    model = speaking(build()).eval()
     points = model(*batch)
     assert points.shape == (2, *batch.mask.shape, 2)
     poses = model(*batch, mode="predict")
     assert [pose.pair for pose in poses] == batch.pair.tolist()
     torch.testing.assert_close(poses[1].points, points[-1, 1])
+    assert (points[0] - points[-1]).abs().max() > 1e-3, "layers that agree could not tell which one was returned"
     losses = model(*batch, mode="loss")
     assert set(losses) == {"loss_heatmap", "loss_proposal", "loss_offset_0", "loss_offset_1"}
     assert all(value.isfinite() and value > 0 for value in losses.values())
@@ -58,8 +66,7 @@ def test_a_training_step_of_mmengine(batch: Episode) -> None:
 @pytest.mark.parametrize("missing", [None, "support", "text"])
 def test_every_trainable_parameter_gets_a_gradient(batch: Episode, missing: str | None) -> None:
     model = build(**({} if missing is None else {missing: None})).train()
-    for *_, last in model.decoder.offsets:  # zero at the start: nothing behind them would learn in the first step
-        torch.nn.init.normal_(last.weight, std=0.1)
+    speaking(model)  # behind zeros nothing would learn in the first step
     sum(model(*batch, mode="loss").values()).backward()
     silent = [name for name, each in model.named_parameters() if each.grad is None or each.grad.abs().sum() == 0]
     assert silent == []
@@ -82,6 +89,30 @@ def test_gamma_zero_is_the_visual_model_bit_for_bit(batch: Episode) -> None:
     visual = build(text=None).eval()
     visual.load_state_dict({k: v for k, v in fused.state_dict().items() if k in visual.state_dict()})
     assert torch.equal(fused(*batch), visual(*batch))
+
+
+@pytest.mark.parametrize("missing", [None, "support", "text"])
+def test_a_keypoint_that_is_not_asked_for_has_no_influence(batch: Episode, missing: str | None) -> None:
+    """Its text, its place in the support and its place in the query may be anything: points and losses stay."""
+    model = speaking(build(**({} if missing is None else {missing: None}))).eval()
+    asked = batch.mask.clone()
+    asked[:, 2] = False
+    points = batch.support.points.clone()
+    points[:, :, 2] = 0.9 - points[:, :, 2]
+    goal = batch.query.points.clone()
+    goal[:, 2] = 0.9 - goal[:, 2]
+    names = [("something else",) * 2 if row == 2 else name for row, name in enumerate(batch.names)]
+    visible = batch.query.visible.clone()
+    visible[:, 2] = True
+    before = batch._replace(mask=asked, query=batch.query._replace(visible=visible))
+    after = before._replace(
+        names=names, support=batch.support._replace(points=points), query=before.query._replace(points=goal)
+    )
+    others = [row for row in range(asked.shape[1]) if row != 2]
+    torch.testing.assert_close(model(*after)[:, :, others], model(*before)[:, :, others], atol=1e-6, rtol=0)
+    old, new = model(*before, mode="loss"), model(*after, mode="loss")
+    assert all(torch.equal(old[name], new[name]) for name in old)
+    assert not any(pose.mask[2] for pose in model(*before, mode="predict"))
 
 
 def test_a_batch_without_a_common_keypoint_is_finite(batch: Episode) -> None:
