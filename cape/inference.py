@@ -1,101 +1,20 @@
 """Inference: the heavy half once per picture, the cheap half per pair."""
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from cape.data.episodes import Pairs, PoseTable, Source
-from cape.data.transforms import crop_square, from_crop, normalise, to_crop, warp
+from cape.data.episodes import Episodes, Pairs, PoseTable, collate_episodes
+from cape.data.transforms import from_crop, to_crop
 from cape.errors import UsageError
 from cape.evaluation.pck import Scores, score_pairs
+from cape.features import Progress, encode_crops, silent
 from cape.models.baselines import Align, Center, Copy, Nearest, Support
-from cape.models.encoders.visual import VisualEncoder, load_pretrained
-
-Progress = Callable[[Iterable, str], Iterable]
-"""Wraps an iterable that has a length, with a label: `tqdm`-like. The default shows nothing."""
-
-
-def silent(items: Iterable, label: str) -> Iterable:
-    """A `Progress` that shows nothing."""
-    del label
-    return items
-
-
-class _Crops(Dataset):
-    """The official crops of chosen instances, for a DataLoader."""
-
-    def __init__(self, source: Source, indices: Sequence[int], size: int) -> None:
-        self.source, self.indices, self.size = source, indices, size
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, item: int) -> Tensor:
-        index = self.indices[item]
-        square = crop_square(self.source.instances[index].box)
-        return normalise(warp(self.source.picture(index), square, size=self.size))
-
-
-def encode_crops(
-    source: Source,
-    indices: Sequence[int],
-    encoder: VisualEncoder,
-    *,
-    batch_size: int = 16,
-    workers: int = 0,
-    progress: Progress = silent,
-) -> Float[Tensor, "M C H W"]:
-    """Features of the official crop of each instance, in the order of `indices`, on the encoder's device.
-
-    Raises:
-        PictureError: A picture is missing or corrupt.
-    """
-    device = next(encoder.parameters()).device
-    loader = DataLoader(_Crops(source, indices, encoder.size), batch_size=batch_size, num_workers=workers)
-    with torch.inference_mode():
-        return torch.cat([encoder(images.to(device)) for images in progress(loader, "encoding pictures")])
-
-
-def load_encoder(
-    name: str, *, weights: str | Path | None = None, download: bool = False, device: str = "auto"
-) -> VisualEncoder:
-    """The frozen backbone of the baselines that look at pictures.
-
-    Raises:
-        UsageError: An unknown name or device, or no weights for it.
-    """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    encoder = load_pretrained(VisualEncoder(name=name, unit_length=True), weights=weights, download=download)
-    try:
-        encoder = encoder.to(torch.device(device))
-        with torch.inference_mode():
-            encoder(torch.zeros(1, 3, encoder.size, encoder.size, device=device)).sum().item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        # torch's words for a device that is not there, and timm's for a picture that the network does not take
-        raise UsageError(
-            f"backbone {name} on {device}",
-            expected=f"a device of this machine, and a network that takes pictures of {encoder.size} px",
-            got=str(error)[:300],
-            fix="Try cpu; if that fails too, another backbone.",
-        ) from error
-    return encoder
-
-
-def encode_pairs(
-    source: Source, pairs: Pairs, encoder: VisualEncoder, *, workers: int = 0, progress: Progress = silent
-) -> Float[Tensor, "M C H W"]:
-    """Features for all M instances of a source; those that no pair names stay zero."""
-    used = np.unique(pairs.table)
-    found = encode_crops(source, used.tolist(), encoder, workers=workers, progress=progress)
-    features = found.new_zeros((len(source.instances), *found.shape[1:]))
-    features[torch.from_numpy(used).to(found.device)] = found
-    return features
+from cape.models.fewshot import FewShotPose, Pose, poses
+from cape.structures import Episode, Tokens, View
 
 
 def predict_pairs(
@@ -168,3 +87,83 @@ def score_predictions(
     supports, query = pairs[:, :-1], pairs[:, -1]
     valid = table.visible[supports].all(axis=1) & table.visible[query]
     return score_pairs(predicted, table.points[query], valid, table.box[query, 2:].max(axis=1))
+
+
+def predict_episodes(
+    model: FewShotPose,
+    episodes: Episodes,
+    *,
+    rows: Int64[np.ndarray, "_"] | None = None,
+    batch_size: int = 60,
+    workers: int = 0,
+    progress: Progress = silent,
+) -> Iterator[tuple[Episode, list[Pose]]]:
+    """Evaluation episodes in order, each picture encoded once and each prompt compiled once.
+
+    The official code encodes support and query anew for each of the 60,000 pairs of a split, though they share 2,000
+    pictures and 4,000 prompts. Category by category, so that the features of one category alone are held at a time.
+
+    Args:
+        model: In evaluation mode, or it is put there.
+        episodes: With pairs, grouped by category as `official_pairs` gives them.
+        rows: Which pairs, ascending; None: all.
+        batch_size: Pairs at once; a multiple of the 15 queries of an episode compiles each prompt once.
+        workers: Processes that decode pictures.
+        progress: Shows the progress.
+
+    Yields:
+        Batches of `labels` with their poses.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    table = _pairs_of(episodes).table
+    rows = np.arange(len(table)) if rows is None else rows
+    categories = episodes.table.category[table[rows, -1]]
+    blocks = np.split(rows, np.flatnonzero(np.diff(categories)) + 1)
+    for block in progress(blocks, "evaluating"):
+        used = np.unique(table[block])
+        features = _features(model, episodes, used, workers=workers)
+        for batch in np.split(block, range(batch_size, len(block), batch_size)):
+            labels = collate_episodes([episodes.labels(int(row)) for row in batch])
+            supports, query = table[batch, :-1], np.searchsorted(used, table[batch, -1])
+            prompts, prompt = np.unique(supports, axis=0, return_inverse=True)
+            first = torch.from_numpy(np.unique(prompt, return_index=True)[1])
+            shown = features[torch.from_numpy(np.searchsorted(used, prompts))]
+            support = View(shown, *(field[first].to(device) for field in labels.support[1:]))
+            names = [[row[int(index)] for index in first] for row in labels.names]
+            with torch.inference_mode():
+                compiled = model.prompt(support, names, labels.mask[first].to(device))
+                tokens = Tokens(*(field[prompt] for field in compiled))
+                points, match = model.locate(features[torch.from_numpy(query)], tokens, labels.adjacency.to(device))
+            yield labels, poses(points, match, tokens.mask, torch.from_numpy(batch))
+
+
+def _pairs_of(episodes: Episodes) -> Pairs:
+    if episodes.pairs is None:
+        raise UsageError(
+            "evaluation", expected="episodes with pairs", got="random episodes", fix="Give Episodes its `pairs`."
+        )
+    return episodes.pairs
+
+
+def _features(
+    model: FewShotPose, episodes: Episodes, used: Int64[np.ndarray, "_"], *, workers: int
+) -> Float[Tensor, "M C H W"]:
+    if episodes.bank is None:
+        return encode_crops(episodes.source, used.tolist(), model.visual, workers=workers)
+    return episodes.bank.image[torch.from_numpy(used), 0].float().to(next(model.parameters()).device)
+
+
+def predict_all(
+    model: FewShotPose, episodes: Episodes, *, workers: int = 0, progress: Progress = silent
+) -> tuple[Float[np.ndarray, "N K 2"], Float[np.ndarray, "N K 2"]]:
+    """Refined points and proposals of all evaluation episodes, in pixels of each query's original picture."""
+    table = _pairs_of(episodes).table
+    refined = np.full((len(table), episodes.keypoints, 2), 0.5)
+    proposals = refined.copy()
+    for labels, found in predict_episodes(model, episodes, workers=workers, progress=progress):
+        rows, width = [pose.pair for pose in found], labels.mask.shape[1]
+        refined[rows, :width] = torch.stack([pose.points for pose in found]).double().cpu().numpy()
+        proposals[rows, :width] = torch.stack([pose.proposals for pose in found]).double().cpu().numpy()
+    box = episodes.table.box[table[:, -1]]
+    return from_crop(refined, box), from_crop(proposals, box)

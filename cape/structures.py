@@ -49,8 +49,8 @@ class Instance(NamedTuple):
 class View(NamedTuple):
     """A square crop around one instance, or S of them stacked. Points are in the crop frame."""
 
-    image: Float[Tensor, "*S 3 H W"]
-    """RGB, ImageNet-normalised."""
+    image: Float[Tensor, "*S _ H W"]
+    """RGB, ImageNet-normalised; or, out of a bank, the feature map that a frozen encoder made of it."""
     points: Float[Tensor, "*S K 2"]
     visible: Bool[Tensor, "*S K"]
     """Labelled in this view (COCO visibility 1 or 2); padding is False."""
@@ -72,6 +72,16 @@ class Episode(NamedTuple):
     category: int
     pair: int
     """Row in the table of pairs; orders the results of an evaluation."""
+
+
+class Tokens(NamedTuple):
+    """A compiled prompt: all that depends on support and names, and nothing that depends on the query."""
+
+    tokens: Float[Tensor, "B K D"]
+    mask: Bool[Tensor, "B K"]
+    """Keypoints that have a token."""
+    appearance: Float[Tensor, "B K C"]
+    """Pooled support features as the backbone gives them; zeros where the support shows nothing."""
 
 
 class Match(NamedTuple):

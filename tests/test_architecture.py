@@ -18,10 +18,14 @@ PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "head
 # Lowest first. A module may import its own layer's folder-mates and anything below, nothing above.
 LAYERS = [
     {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs"},
-    {"data", "losses", "evaluation.pck", "models.layers", "models.affine", *PARTS},
-    {"models", "models.baselines", "models.fewshot", "evaluation", "evaluation.report"},
+    {"data", "losses", "evaluation.pck", "evaluation.comparison", "models.layers", "models.affine", *PARTS},
+    {"models", "models.baselines", "models.fewshot", "evaluation", "evaluation.report", "evaluation.fewshot"},
     {"checkpoints", "visualize", "formats"},
-    {"engine", "inference", "export"},
+    {"features"},
+    {"inference", "export", "complexity"},
+    {"hooks"},
+    {"configuration"},
+    {"engine"},
     {"annotator"},
     {"commands"},
 ]

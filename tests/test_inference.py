@@ -9,7 +9,8 @@ from cape.data.episodes import official_pairs, pose_table
 from cape.data.transforms import from_crop, to_crop
 from cape.errors import PictureError, UsageError
 from cape.evaluation.pck import score_pairs
-from cape.inference import encode_crops, encode_pairs, load_encoder, predict_pairs, score_predictions
+from cape.features import encode_crops, encode_pairs, load_encoder
+from cape.inference import predict_pairs, score_predictions
 from cape.models.baselines import Align, Copy, Nearest
 
 

@@ -48,10 +48,16 @@ def run(command: Callable[..., None], argv: Sequence[str] | None = None, *, name
 def main(argv: Sequence[str] | None = None) -> int:
     """The `cape` program."""
     from cape.commands.demo import demo
+    from cape.commands.describe import describe
+    from cape.commands.table import table
     from cape.commands.test import test
+    from cape.commands.train import train
 
     if not app.registered_commands:
+        app.command(name="train")(train)
         app.command(name="test")(test)
+        app.command(name="table")(table)
+        app.command(name="describe")(describe)
         app.command(name="demo")(demo)
     return _guarded(app, ["cape"], argv)
 

@@ -41,7 +41,8 @@ def demo(
     from cape.commands.console import print_reports, progress, say
     from cape.data.episodes import pose_table
     from cape.evaluation.report import make_report
-    from cape.inference import encode_pairs, load_encoder, predict_pairs, score_predictions
+    from cape.features import encode_pairs, load_encoder
+    from cape.inference import predict_pairs, score_predictions
     from cape.models.baselines import BASELINES
     from cape.visualize import contact_sheet, encode_png
 

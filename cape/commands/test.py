@@ -1,9 +1,12 @@
 """`cape test`: evaluate on the official few-shot protocol."""
 
+import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
+import numpy as np
 import typer
 
 from cape.commands import invocation, run
@@ -11,20 +14,33 @@ from cape.errors import UsageError
 from cape.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
+    from cape.data.episodes import Pairs
+    from cape.data.mp100 import MP100
     from cape.evaluation.report import SplitReport
+    from cape.models.encoders.visual import VisualEncoder
+    from cape.models.fewshot import FewShotPose
 
 
 def test(
     annotations: Annotated[
         Path,
-        typer.Option(help="Folder of the annotation files, the one above annotations/ and images/, or one COCO file."),
+        typer.Option(
+            "--annotations",
+            "--data",
+            help="Folder of the annotation files, the one above annotations/ and images/, or one COCO file.",
+        ),
     ],
+    config: Annotated[
+        str | None,
+        typer.Argument(help="A trained model's config file (Python, executed), or the name of a shipped one."),
+    ] = None,
+    checkpoint: Annotated[Path | None, typer.Argument(help="Its weights, safetensors.")] = None,
     baseline: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             help="copy, center, nearest, align, or all; repeat it for several. nearest and align need pictures."
         ),
-    ],
+    ] = None,
     split: Annotated[str, typer.Option(help="1 to 5, or all.")] = "1",
     shots: Annotated[int, typer.Option(min=1, help="Support pictures of an episode.")] = 1,
     subset: Annotated[
@@ -48,71 +64,79 @@ def test(
         bool,
         typer.Option("--lenient", help="Leave out missing pictures and bad records (counted) instead of stopping."),
     ] = False,
+    text_pack: Annotated[
+        str | None, typer.Option(help="mp100, a JSON file, or none (default: as the config says).")
+    ] = None,
+    cfg_options: Annotated[list[str] | None, typer.Option(help="KEY=VALUE in the config, as for training.")] = None,
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Read a checkpoint that is a pickle (its tensors alone).")
+    ] = False,
     backbone: Annotated[str, typer.Option(help="timm network of nearest and align.")] = "efficientnet_lite0",
     backbone_weights: Annotated[
         Path | None, typer.Option(help="Its weights, safetensors (default: those an installed package carries).")
     ] = None,
-    download: Annotated[bool, typer.Option("--download", help="Let timm fetch the backbone's weights.")] = False,
+    download: Annotated[bool, typer.Option("--download", help="Let libraries fetch pretrained weights.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that decode pictures.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
     table_file: Annotated[
         Path | None, typer.Option("--table", help="Write the tables here as Markdown, the command above them.")
     ] = None,
+    scores_file: Annotated[
+        Path | None, typer.Option("--scores", help="Write every pair's scores here (.npz), for paired comparisons.")
+    ] = None,
 ) -> None:
-    """Score training-free baselines on the official episodes of MP-100 (or of any files named like its own).
+    """Score a trained model or training-free baselines on the official episodes of MP-100 (or files like its own).
 
     The pairs are those of every published MP-100 number since POMNet, bit for bit; the digest printed with them
-    proves it. A category with fewer than shots + 15 instances cannot be sampled and is listed as skipped.
+    proves it. A category with fewer than shots + 15 instances cannot be sampled and is listed as skipped. Each picture
+    is encoded once and each support set once, so a split costs its pictures, not its 60,000 pairs.
+
+    Example: cape test cape_lite outputs/cape_lite_split1_seed0/checkpoints/best.safetensors --data mp100_mini
 
     Example: cape test --annotations mp100/annotations --baseline copy --split all
     """
-    from cape.commands.console import print_reports, progress
+    from cape.commands.console import print_reports
     from cape.data.episodes import EPISODES, official_pairs, pose_table
     from cape.data.mp100 import MP100, PATTERN
     from cape.evaluation.report import make_report, markdown
-    from cape.inference import encode_pairs, load_encoder, predict_pairs, score_predictions
-    from cape.models.baselines import BASELINES
+    from cape.inference import score_predictions
 
-    methods = list(BASELINES) if "all" in baseline else list(dict.fromkeys(baseline))
-    unknown = [method for method in methods if method not in BASELINES]
-    if unknown:
-        raise UsageError(
-            "--baseline", expected=f"{', '.join(BASELINES)} or all", got=unknown[0], fix="Choose one of them."
-        )
     if split not in ("1", "2", "3", "4", "5", "all"):
         raise UsageError("--split", expected="1 to 5, or all", got=split, fix="Choose one of them.")
-    for target in (json_file, table_file):
+    for target in (json_file, table_file, scores_file):
         if target is not None:
             check_writable(target)
-    encoder = None
-    if any(BASELINES[method].needs_pictures for method in methods):
-        encoder = load_encoder(backbone, weights=backbone_weights, download=download, device=device)
-    elif images or backbone_weights or download:
+    trained = None if config is None else (config, checkpoint, cfg_options or [], text_pack, allow_pickle)
+    contenders = _contenders(trained, baseline or [], backbone, backbone_weights, download=download, device=device)
+    look = any(each.looks for each in contenders)
+    if not look and (images or backbone_weights or download):
         raise UsageError(
-            "--images, --backbone-weights, --download", expected="a baseline that looks at pictures",
-            got=", ".join(methods), fix="Add --baseline nearest or align, or leave the flag out.",
+            "--images, --backbone-weights, --download", expected="a method that looks at pictures",
+            got=", ".join(baseline or []), fix="Add --baseline nearest or align, or leave the flag out.",
         )  # fmt: skip
-    pictures = None if encoder is None else images or "auto"
 
     reports: list[SplitReport] = []
+    kept: dict[str, np.ndarray] = {}
     for number in [1, 2, 3, 4, 5] if split == "all" else [int(split)]:
         source = MP100(
             root=annotations,
             split=number,
             subset=subset,
             pattern=pattern or PATTERN,
-            pictures=pictures,
+            pictures=(images or "auto") if look else None,
             strict=not lenient,
+            **(contenders[-1].texts or {}),
         )
         pairs = official_pairs(source.by_category(), shots=shots, episodes=episodes or EPISODES[subset])
         table = pose_table(source.instances)
-        features = None if encoder is None else encode_pairs(source, pairs, encoder, workers=workers, progress=progress)
-        for method in methods:
-            found = predict_pairs(BASELINES[method](), table, pairs.table, features=features, progress=progress)
+        for method, found in (each for contender in contenders for each in contender.predict(source, pairs, workers)):
             scores = score_predictions(found, table, pairs.table)
             reports.append(make_report(scores, source, table, pairs, method=method, split=str(number)))
-    reports.sort(key=lambda report: methods.index(report.method))
+            kept |= {f"{number}|{method}|{figure}": values.astype(np.float32) for figure, values in scores.items()}
+        kept |= _grouping(number, source, table.category[pairs.table[:, -1]])
+    order = list(dict.fromkeys(report.method for report in reports))
+    reports.sort(key=lambda report: order.index(report.method))
 
     print_reports(reports)
     command = invocation()
@@ -121,6 +145,125 @@ def test(
         write_atomically(json_file, json.dumps(content, indent=1) + "\n")
     if table_file is not None:
         write_atomically(table_file, markdown(reports, command=command))
+    if scores_file is not None:
+        file = io.BytesIO()
+        np.savez_compressed(file, **kept)  # type: ignore[arg-type]
+        write_atomically(scores_file, file.getvalue())
+
+
+def _grouping(number: int, source: "MP100", category: np.ndarray) -> dict[str, np.ndarray]:
+    """Each pair's category, and whether that has real keypoint names."""
+    names = {key: any(each.texts) for key, each in source.categories.items()}
+    named = np.array([names[key] for key in category.tolist()])
+    return {f"{number}|category": category, f"{number}|named": named}
+
+
+Prediction = tuple[str, np.ndarray]
+"""A method's name, and its points for all pairs in pixels."""
+
+
+class Baselines(NamedTuple):
+    """Training-free methods, which share one set of features."""
+
+    methods: list[str]
+    encoder: "VisualEncoder | None"
+    texts: None = None
+
+    @property
+    def looks(self) -> bool:
+        """Whether pictures are needed."""
+        return self.encoder is not None
+
+    def predict(self, source: "MP100", pairs: "Pairs", workers: int) -> Iterator[Prediction]:
+        """Each method's points."""
+        from cape.commands.console import progress
+        from cape.data.episodes import pose_table
+        from cape.features import encode_pairs
+        from cape.inference import predict_pairs
+        from cape.models.baselines import BASELINES
+
+        features = None
+        if self.encoder is not None:
+            features = encode_pairs(source, pairs, self.encoder, workers=workers, progress=progress)
+        table = pose_table(source.instances)
+        for name in self.methods:
+            yield name, predict_pairs(BASELINES[name](), table, pairs.table, features=features, progress=progress)
+
+
+class Trained(NamedTuple):
+    """A trained model: what its decoder started from, and where it ended."""
+
+    name: str
+    model: "FewShotPose"
+    texts: dict[str, Any]
+    looks: bool = True
+
+    def predict(self, source: "MP100", pairs: "Pairs", workers: int) -> Iterator[Prediction]:
+        """Proposals, then refined points."""
+        from cape.commands.console import progress
+        from cape.data.episodes import Episodes
+        from cape.inference import predict_all
+
+        episodes = Episodes(source=source, pairs=pairs, size=self.model.visual.size)
+        refined, proposals = predict_all(self.model, episodes, workers=workers, progress=progress)
+        yield f"{self.name} (proposals)", proposals
+        yield self.name, refined
+
+
+Contender = Baselines | Trained
+
+
+def _contenders(
+    trained: tuple[str, Path | None, list[str], str | None, bool] | None,
+    baselines: list[str],
+    backbone: str,
+    weights: Path | None,
+    *,
+    download: bool,
+    device: str,
+) -> list[Contender]:
+    if not baselines and trained is None:
+        raise UsageError("test", expected="CONFIG CHECKPOINT, or --baseline", got="neither", fix="Name what to score.")
+    found: list[Contender] = []
+    if baselines:
+        found.append(_baselines(baselines, backbone, weights, download=download, device=device))
+    if trained is not None:
+        config, checkpoint, options, text_pack, allow_pickle = trained
+        changes = options if text_pack is None else [*options, f"text_pack={text_pack}"]
+        found.append(_trained(config, checkpoint, changes, allow_pickle=allow_pickle, download=download, device=device))
+    return found
+
+
+def _baselines(names: list[str], backbone: str, weights: Path | None, *, download: bool, device: str) -> Baselines:
+    from cape.features import load_encoder
+    from cape.models.baselines import BASELINES
+
+    methods = list(BASELINES) if "all" in names else list(dict.fromkeys(names))
+    unknown = [method for method in methods if method not in BASELINES]
+    if unknown:
+        raise UsageError(
+            "--baseline", expected=f"{', '.join(BASELINES)} or all", got=unknown[0], fix="Choose one of them."
+        )
+    looks = any(BASELINES[method].needs_pictures for method in methods)
+    return Baselines(
+        methods, load_encoder(backbone, weights=weights, download=download, device=device) if looks else None
+    )
+
+
+def _trained(
+    config: str, checkpoint: Path | None, options: list[str], *, allow_pickle: bool, download: bool, device: str
+) -> Trained:
+    from cape.configuration import load_config, parse_options
+    from cape.engine import load_model
+
+    if checkpoint is None:
+        raise UsageError(
+            "CHECKPOINT", expected="the weights of the config's model", got="none",
+            fix="Give a .safetensors file, for example checkpoints/best.safetensors of a run's folder.",
+        )  # fmt: skip
+    settings = load_config(config, parse_options(options))
+    model = load_model(settings, checkpoint, allow_pickle=allow_pickle, download=download, device=device)
+    return Trained(Path(config).stem, model, {"text_pack": settings.text_pack, "text_style": settings.text_style})
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,6 +6,7 @@ object with these four.
 
 from cape.data.coco import Category, CocoKeypoints
 from cape.data.drawn import Drawn
+from cape.data.episodes import Episodes
 from cape.data.mp100 import MP100
 
-__all__ = ["MP100", "Category", "CocoKeypoints", "Drawn"]
+__all__ = ["MP100", "Category", "CocoKeypoints", "Drawn", "Episodes"]

@@ -8,16 +8,19 @@ is one query. 20 categories give 60,000 pairs, for 1 shot and 5 shots alike.
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
-from torch.utils.data import Dataset
+from mmengine.registry import FUNCTIONS
+from torch.utils.data import Dataset, default_collate
 
 from cape.data.coco import Category
-from cape.data.transforms import Augmentation, crop_square, make_view
+from cape.data.transforms import Augmentation, crop_square, make_view, to_crop
+from cape.data.variation import Variation, resized
 from cape.errors import AnnotationError, UsageError
+from cape.registry import DATASETS
 from cape.structures import Episode, Instance, View
 
 EPISODES = {"train": 200, "val": 100, "test": 200}
@@ -97,9 +100,9 @@ class PoseTable(NamedTuple):
     category: Int64[np.ndarray, "M"]
 
 
-def pose_table(instances: Sequence[Instance]) -> PoseTable:
-    """Stack instances, padding keypoints with zeros and False to the largest K."""
-    width = max(len(instance.points) for instance in instances)
+def pose_table(instances: Sequence[Instance], *, keypoints: int | None = None) -> PoseTable:
+    """Stack instances, padding keypoints with zeros and False to `keypoints`, or the largest K."""
+    width = keypoints or max(len(instance.points) for instance in instances)
     points = np.zeros((len(instances), width, 2))
     visible = np.zeros((len(instances), width), dtype=bool)
     for row, instance in enumerate(instances):
@@ -109,60 +112,85 @@ def pose_table(instances: Sequence[Instance]) -> PoseTable:
     return PoseTable(points, visible, box, np.array([instance.category for instance in instances], dtype=np.int64))
 
 
+@DATASETS.register_module()
 class Episodes(Dataset):
-    """Episodes as tensors.
+    """Episodes of a source as tensors, for a DataLoader.
 
     In training, item i of epoch e is a pure function of (seed, e, i): whatever the number of workers, the order of
     access or an interruption, the same episode comes back. As in the official code an epoch visits each category as
     often as the largest category has instances.
 
     Args:
-        source: Where instances come from.
-        pairs: The table of an evaluation; None draws at random.
+        source: Where instances come from: an object, or a registered type with its options.
+        pairs: The table of an evaluation, or options of `official_pairs` to draw it; None draws at random.
         shots: Support views.
         seed: Of the random draws.
         size: Side of a view in pixels.
         keypoints: Pad to this K; None: the largest of the source.
         augmentation: Of training views. Evaluation has none.
+        fraction: Train on this share of each category's instances, chosen by the seed (at least shots + 1 of them).
+        variation: Of whole training episodes.
+        same: Share of training episodes whose query is another view of the (first) support instance.
+        balance: How often a category is visited: "equal" (the official way) or by the "root" of its size.
+        bank: Views made and encoded beforehand, M instances by V variants with feature maps in place of pictures
+            (`features.make_bank`). Training draws a variant, evaluation takes the first, the official crop.
 
     Attributes:
         skipped: Categories too small for an episode, with their number of instances; those of `pairs` if given.
+        table: All instances as arrays.
 
     Raises:
-        UsageError: `keypoints` is below the source's largest K, or the seed is negative.
+        UsageError: `keypoints` is below the source's largest K, the seed is negative, or the fraction not in (0, 1].
         AnnotationError: No category has shots + 1 instances.
     """
 
     def __init__(
         self,
-        source: Source,
         *,
-        pairs: Pairs | None = None,
+        source: Source | dict[str, Any],
+        pairs: Pairs | dict[str, Any] | None = None,
         shots: int = 1,
         seed: int = 0,
         size: int = 256,
         keypoints: int | None = None,
-        augmentation: Augmentation = Augmentation(),  # noqa: B008 (a NamedTuple is immutable)
+        augmentation: Augmentation | dict[str, float] = Augmentation(),  # noqa: B008 (a NamedTuple is immutable)
+        fraction: float = 1.0,
+        variation: Variation | dict[str, Any] = Variation(),  # noqa: B008
+        same: float = 0.0,
+        balance: Literal["equal", "root"] = "equal",
+        bank: View | None = None,
     ) -> None:
-        if seed < 0:
-            raise UsageError("seed", expected="at least 0", got=str(seed), fix="Choose another.")
-        self.source, self.pairs, self.seed, self.size = source, pairs, seed, size
-        self.shots = shots if pairs is None else pairs.table.shape[1] - 1
-        self.augmentation = augmentation
-        largest = max(len(category.skeleton) for category in source.categories.values())
-        self.keypoints = largest if keypoints is None else keypoints
-        if self.keypoints < largest:
+        if seed < 0 or not 0 < fraction <= 1:
             raise UsageError(
-                "keypoints", expected=f"at least {largest}, the source's largest K", got=str(keypoints), fix="Raise it."
+                "seed, fraction",
+                expected="a seed of at least 0 and a fraction above 0, at most 1",
+                got=f"{seed}, {fraction}",
+                fix="Change them.",
             )
-        pools = source.by_category()
-        self.pools = [np.array(pool) for pool in pools.values() if len(pool) > self.shots]
+        self.source: Source = DATASETS.build(source) if isinstance(source, dict) else source
+        pools = self.source.by_category()
+        self.pairs = official_pairs(pools, **{"shots": shots, **pairs}) if isinstance(pairs, dict) else pairs
+        self.shots = shots if self.pairs is None else self.pairs.table.shape[1] - 1
+        self.seed, self.size, self.bank = seed, size, bank
+        self.augmentation = Augmentation(**augmentation) if isinstance(augmentation, dict) else augmentation
+        self.variation = Variation(**variation) if isinstance(variation, dict) else variation
+        self.same = same
+        self.keypoints = _padding(self.source, keypoints)
+        self.pools = [
+            _share(pool, fraction, self.shots, seed=(seed, number))
+            for number, pool in pools.items()
+            if len(pool) > self.shots
+        ]
+        weights = np.array([len(pool) ** 0.5 if balance == "root" else 1.0 for pool in self.pools])
+        self.edges = np.cumsum(weights) / weights.sum()
         small = {number: len(pool) for number, pool in pools.items() if len(pool) <= self.shots}
-        self.skipped = small if pairs is None else pairs.skipped
-        if pairs is None and not self.pools:
+        self.skipped = small if self.pairs is None else self.pairs.skipped
+        if self.pairs is None and not self.pools:
             raise AnnotationError(
                 "training episodes", expected=f"a category with {self.shots + 1} instances", got="none", fix="Add some."
             )
+        self.table = pose_table(self.source.instances, keypoints=self.keypoints)
+        self.metainfo = {"categories": {number: each.name for number, each in self.source.categories.items()}}
         # Shared memory: a worker that stays alive between epochs sees the new number.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -183,11 +211,26 @@ class Episodes(Dataset):
             drawn, rng = self.pairs.table[item], None
         else:
             rng = np.random.default_rng((self.seed, int(self._epoch), item))
-            pool = self.pools[item * len(self.pools) // len(self)]
+            pool = self.pools[np.searchsorted(self.edges, (item + 0.5) / len(self))]
             drawn = rng.choice(pool, self.shots + 1, replace=False)
-        *supports, query = (self._view(int(index), rng) for index in drawn)
+            drawn[-1] = drawn[0] if rng.random() < self.same else drawn[-1]
+        *supports, query = (self.view(int(index), rng) for index in drawn)
         support = View(*(torch.stack(field) for field in zip(*supports, strict=True)))
-        category = self.source.categories[self.source.instances[int(drawn[-1])].category]
+        episode = self._episode(item, support, query, int(drawn[-1]))
+        return episode if rng is None else self.variation(episode, rng)
+
+    def labels(self, item: int) -> Episode:
+        """Episode `item` of an evaluation without its pictures (they have no pixels): all that scoring needs."""
+        if self.pairs is None:
+            raise UsageError("labels", expected="the pairs of an evaluation", got="random episodes", fix="Give pairs.")
+        drawn = self.pairs.table[item]
+        points = torch.from_numpy(to_crop(self.table.points[drawn], self.table.box[drawn])).float()
+        visible = torch.from_numpy(self.table.visible[drawn])
+        blank = View(torch.zeros(len(drawn), 3, 0, 0), points, visible, torch.zeros(len(drawn), 2, 3))
+        return self._episode(item, View(*(x[:-1] for x in blank)), View(*(x[-1] for x in blank)), int(drawn[-1]))
+
+    def _episode(self, item: int, support: View, query: View, index: int) -> Episode:
+        category = self.source.categories[self.source.instances[index].category]
         return Episode(
             support=support,
             query=query,
@@ -198,15 +241,41 @@ class Episodes(Dataset):
             pair=item,
         )
 
-    def _view(self, index: int, rng: np.random.Generator | None) -> View:
+    def view(self, index: int, rng: np.random.Generator | None = None) -> View:
+        """One instance's view: augmented by `rng`, or the official crop."""
+        if self.bank is not None:
+            variant = 0 if rng is None else int(rng.integers(self.bank.image.shape[1]))
+            image, *labels = (field[index, variant] for field in self.bank)
+            return View(image.float(), *labels)
         instance = self.source.instances[index]
         count = len(instance.points)
-        points = np.zeros((self.keypoints, 2))
-        visible = np.zeros(self.keypoints, dtype=bool)
-        points[:count], visible[:count] = instance.points, instance.visibility > 0
         mirror = np.arange(self.keypoints)
         mirror[:count] = self.source.categories[instance.category].skeleton.mirror()
         return make_view(
-            self.source.picture(index), points, visible, crop_square(instance.box), size=self.size, mirror=mirror,
-            augmentation=self.augmentation, rng=rng,
+            self.source.picture(index), self.table.points[index], self.table.visible[index], crop_square(instance.box),
+            size=self.size, mirror=mirror, augmentation=self.augmentation, rng=rng,
         )  # fmt: skip
+
+
+def _padding(source: Source, keypoints: int | None) -> int:
+    largest = max(len(category.skeleton) for category in source.categories.values())
+    if keypoints is not None and keypoints < largest:
+        raise UsageError(
+            "keypoints", expected=f"at least {largest}, the source's largest K", got=str(keypoints), fix="Raise it."
+        )
+    return keypoints or largest
+
+
+def _share(pool: Sequence[int], fraction: float, shots: int, *, seed: tuple[int, int]) -> Int64[np.ndarray, "_"]:
+    """A random part of a category, in file order."""
+    count = max(shots + 1, round(fraction * len(pool)))
+    chosen = np.random.default_rng(seed).permutation(len(pool))[:count]
+    return np.array(pool)[np.sort(chosen)]
+
+
+@FUNCTIONS.register_module()
+def collate_episodes(episodes: Sequence[Episode]) -> Episode:
+    """Stack episodes to a batch as wide as its largest K, not the data set's: attention is quadratic in it."""
+    asked = [episode.mask.nonzero()[:, 0] for episode in episodes]
+    keypoints = max(int(each[-1]) + 1 if len(each) else 1 for each in asked)
+    return default_collate([resized(episode, keypoints) for episode in episodes])

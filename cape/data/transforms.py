@@ -88,6 +88,8 @@ class Augmentation(NamedTuple):
     rotation: float = 15.0
     """Degrees of one standard deviation, clipped at two."""
     rotation_probability: float = 0.6
+    turn: float = 0.0
+    """Probability of a turn by any angle at all, for objects without an upright."""
     flip: float = 0.0
     """Probability of a mirror, with the swap pairs exchanged."""
     colour: float = 0.0
@@ -98,6 +100,8 @@ class Augmentation(NamedTuple):
         scale = float(np.clip(1 + self.scale * rng.standard_normal(), 1 - self.scale, 1 + self.scale))
         angle = float(np.clip(self.rotation * rng.standard_normal(), -2 * self.rotation, 2 * self.rotation))
         turned = rng.random() < self.rotation_probability
+        if self.turn and rng.random() < self.turn:
+            angle, turned = float(rng.uniform(-180, 180)), True
         return square._replace(side=square.side * scale, rotation=square.rotation + angle * turned)
 
     def light(self, image: UInt8[np.ndarray, "H W 3"], rng: np.random.Generator) -> UInt8[np.ndarray, "H W 3"]:

@@ -154,9 +154,9 @@ def category_table(reports: list[SplitReport]) -> Table:
 
 def markdown(reports: list[SplitReport], *, command: str) -> str:
     """The tables of a run as Markdown, with the command above them."""
-    parts = [f"Command:\n\n    {command}", _grid(headline_table(reports))]
-    parts += [_grid(detail_table(mine)) for mine in by_method(reports).values()]
-    parts += [f"{HEADLINE} per category, with its 95 % interval over query instances:", _grid(category_table(reports))]
+    parts = [f"Command:\n\n    {command}", grid(headline_table(reports))]
+    parts += [grid(detail_table(mine)) for mine in by_method(reports).values()]
+    parts += [f"{HEADLINE} per category, with its 95 % interval over query instances:", grid(category_table(reports))]
     parts += ["\n".join(f"- {_flat(note)}" for note in footnotes(reports))]
     return "\n\n".join(parts) + "\n"
 
@@ -187,7 +187,8 @@ def _number(name: str, value: float) -> str:
     return f"{value:.4f}" if name in ("NME", "AUC") else f"{value:.2f}"
 
 
-def _grid(table: Table) -> str:
+def grid(table: Table) -> str:
+    """A table as Markdown."""
     heads, rows = table
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(_flat(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -4,7 +4,8 @@ The normalisation of the published few-shot code runs through all of them: sum o
 by their number (1 where there is none), mean over the batch.
 """
 
+from cape.losses.cells import cell_loss
 from cape.losses.heatmap import heatmap_loss
 from cape.losses.offset import offset_loss
 
-__all__ = ["heatmap_loss", "offset_loss"]
+__all__ = ["cell_loss", "heatmap_loss", "offset_loss"]

@@ -11,7 +11,7 @@ of GraphCape and CapeX. Without a text encoder this page is GraphCape, without a
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,10 +20,11 @@ from torch import Tensor, nn
 
 from cape.codecs import gaussian_heatmap
 from cape.errors import UsageError
-from cape.losses import heatmap_loss, offset_loss
-from cape.models.layers import xavier
+from cape.losses import cell_loss, heatmap_loss, offset_loss
+from cape.models.fusion.matching import cosine_prior
+from cape.models.layers import drop_modalities, xavier
 from cape.registry import MODELS
-from cape.structures import Match, View
+from cape.structures import Match, Tokens, View
 
 
 class Pose(NamedTuple):
@@ -38,6 +39,11 @@ class Pose(NamedTuple):
     pair: int
 
 
+def poses(points: Float[Tensor, "L B K 2"], match: Match, mask: Bool[Tensor, "B K"], pair: Tensor) -> list[Pose]:
+    """What the last layer found, pair by pair."""
+    return [Pose(*row) for row in zip(points[-1], match.proposals, mask, pair.tolist(), strict=True)]
+
+
 @MODELS.register_module()
 class FewShotPose(BaseModel):
     """GraphCape, CapeX, or their feature-level fusion.
@@ -50,8 +56,12 @@ class FewShotPose(BaseModel):
         matching: Joint encoder and proposals.
         decoder: Keypoint decoder.
         width: D, of all of them.
-        heatmap_weight: Weight of the heatmap loss; the others weigh 1.
+        heatmap: Loss of the similarity maps: "squared" (the papers') or "cells", for small data, see `cell_loss`.
+        heatmap_weight: Its weight; the others weigh 1.
         sigma: Of the heatmap target, in cells of 64.
+        dropout: Rate on backbone features and text embeddings before their projections.
+        modality_dropout: How often, in training, a sample does without its support features, and without its texts.
+        unit_inputs: Features and embeddings have unit length: they are scaled by √C, to which a network is used.
 
     Raises:
         UsageError: Neither a support nor a text encoder.
@@ -67,15 +77,20 @@ class FewShotPose(BaseModel):
         matching: dict | None = None,
         decoder: dict | None = None,
         width: int = 256,
+        heatmap: Literal["squared", "cells"] = "squared",
         heatmap_weight: float = 2.0,
         sigma: float = 1.0,
+        dropout: float = 0.0,
+        modality_dropout: tuple[float, float] = (0.0, 0.0),
+        unit_inputs: bool = False,
     ) -> None:
         super().__init__()
         if support is None and text is None:
             raise UsageError(
                 "FewShotPose", expected="a support or a text encoder", got="neither", fix="Give one of them."
             )
-        self.width, self.heatmap_weight, self.sigma = width, heatmap_weight, sigma
+        self.width, self.heatmap, self.heatmap_weight, self.sigma = width, heatmap, heatmap_weight, sigma
+        self.modality_dropout, self.unit_inputs = modality_dropout, unit_inputs
         self.visual = MODELS.build(visual)
         self.support = MODELS.build(support) if support else None
         self.text = MODELS.build(text) if text else None
@@ -86,6 +101,7 @@ class FewShotPose(BaseModel):
             if projection is not None:
                 xavier(projection)
                 nn.init.zeros_(projection.bias)  # type: ignore[arg-type] (all three have one)
+        self.dropout = nn.Dropout(dropout)
         both = self.support is not None and self.text is not None
         self.alignment = MODELS.build({"type": "CMAA", **(alignment or {}), "width": width}) if both else None
         self.matching = MODELS.build({"type": "Matching", **(matching or {}), "width": width})
@@ -108,63 +124,73 @@ class FewShotPose(BaseModel):
             mode: "loss" gives named scalars, "predict" poses, "tensor" the points of every layer.
         """
         del category
-        tokens, asked = self.prompt(support, names, mask)
-        points, match = self.locate(self.visual(query.image), tokens, asked, adjacency)
+        tokens = self.prompt(support, names, mask)
+        points, match = self.locate(self.visual(query.image), tokens, adjacency)
         if mode == "loss":
-            return self.losses(points, match, query, asked)
+            return self.losses(points, match, query, tokens.mask)
         if mode == "predict":
-            rows = zip(points[-1], match.proposals, asked, pair.tolist(), strict=True)
-            return [Pose(*row) for row in rows]
+            return poses(points, match, tokens.mask, pair)
         return points
 
-    def prompt(
-        self, support: View, names: Sequence[Sequence[str]], mask: Bool[Tensor, "B K"]
-    ) -> tuple[Float[Tensor, "B K D"], Bool[Tensor, "B K"]]:
+    def prompt(self, support: View, names: Sequence[Sequence[str]], mask: Bool[Tensor, "B K"]) -> Tokens:
         """Keypoint tokens of a support set: all that depends on it, so it is computed once per prompt.
 
         Args:
             support: Support views.
             names: Keypoint texts.
             mask: Keypoints that exist and may be asked for.
-
-        Returns:
-            Tokens, and the keypoints that have one.
         """
-        visual, visual_mask = self._visual_tokens(support, mask)
-        text, text_mask = self._text_tokens(names, mask)
-        if self.alignment is not None:
-            return self.alignment(visual, text, visual_mask, text_mask), visual_mask | text_mask
-        return (text, text_mask) if self.visual_projection is None else (visual, visual_mask)
+        # What the support pictures show at each keypoint, and what it is called
+        appearance, shown = self._appearance(support, mask)
+        meaning, named = self._meaning(names, mask)
+        if self.training:
+            shown, named = drop_modalities(shown, named, rates=self.modality_dropout)
 
-    def _visual_tokens(
+        # One token of each kind
+        visual = self._project(self.visual_projection, appearance * shown[..., None])
+        text = self._project(self.text_projection, meaning * named[..., None])
+
+        # One token a keypoint
+        if self.alignment is not None:
+            tokens = self.alignment(visual, text, shown, named)
+        else:
+            tokens = text if self.visual_projection is None else visual
+        return Tokens(tokens, shown | named, appearance * shown[..., None])
+
+    def _appearance(
         self, support: View, mask: Bool[Tensor, "B K"]
-    ) -> tuple[Float[Tensor, "B K D"], Bool[Tensor, "B K"]]:
-        if self.support is None or self.visual_projection is None:
-            return torch.zeros(*mask.shape, self.width, device=mask.device), torch.zeros_like(mask)
+    ) -> tuple[Float[Tensor, "B K C"], Bool[Tensor, "B K"]]:
+        if self.support is None:
+            return torch.zeros(*mask.shape, self.visual.channels, device=mask.device), torch.zeros_like(mask)
         feature = self.visual(support.image.flatten(0, 1)).unflatten(0, support.image.shape[:2])
         pooled, shown = self.support(feature, support.points, support.visible)
-        shown = shown & mask
-        return self.visual_projection(pooled * shown[..., None]), shown
+        return pooled, shown & mask
 
-    def _text_tokens(
+    def _meaning(
         self, names: Sequence[Sequence[str]], mask: Bool[Tensor, "B K"]
-    ) -> tuple[Float[Tensor, "B K D"], Bool[Tensor, "B K"]]:
-        if self.text is None or self.text_projection is None:
-            return torch.zeros(*mask.shape, self.width, device=mask.device), torch.zeros_like(mask)
+    ) -> tuple[Float[Tensor, "B K E"], Bool[Tensor, "B K"]]:
+        if self.text is None:
+            return torch.zeros(*mask.shape, 1, device=mask.device), torch.zeros_like(mask)
         embedded, known = self.text(names)
-        known = known & mask
-        return self.text_projection(embedded * known[..., None]), known
+        return embedded, known & mask
+
+    def _project(self, projection: nn.Module | None, inputs: Float[Tensor, "B K E"]) -> Float[Tensor, "B K D"]:
+        if projection is None:
+            return torch.zeros(*inputs.shape[:2], self.width, device=inputs.device)
+        return projection(self._input(inputs, inputs.shape[-1]))
+
+    def _input(self, inputs: Tensor, channels: int) -> Tensor:
+        return self.dropout(inputs * channels**0.5 if self.unit_inputs else inputs)
 
     def locate(
-        self,
-        feature: Float[Tensor, "B C H W"],
-        tokens: Float[Tensor, "B K D"],
-        mask: Bool[Tensor, "B K"],
-        adjacency: Bool[Tensor, "B K K"],
+        self, feature: Float[Tensor, "B C H W"], prompt: Tokens, adjacency: Bool[Tensor, "B K K"]
     ) -> tuple[Float[Tensor, "L B K 2"], Match]:
         """Find prompted keypoints in a query feature map."""
-        match = self.matching(self.feature_projection(feature), tokens, mask)
-        return self.decoder(match, adjacency, mask), match
+        prior = None if self.matching.log_prior is None else cosine_prior(prompt.appearance, feature)
+        match = self.matching(
+            self.feature_projection(self._input(feature, feature.shape[1])), prompt.tokens, prompt.mask, prior
+        )
+        return self.decoder(match, adjacency, prompt.mask), match
 
     def losses(
         self, points: Float[Tensor, "L B K 2"], match: Match, query: View, mask: Bool[Tensor, "B K"]
@@ -173,8 +199,12 @@ class FewShotPose(BaseModel):
         target, shown = gaussian_heatmap(query.points, query.visible, sigma=self.sigma)
         valid = shown & mask
         layers = {f"loss_offset_{layer}": offset_loss(each, query.points, valid) for layer, each in enumerate(points)}
+        if self.heatmap == "cells":
+            maps = cell_loss(match.similarity, query.points, valid)
+        else:
+            maps = heatmap_loss(match.similarity, target, valid)
         return {
-            "loss_heatmap": self.heatmap_weight * heatmap_loss(match.similarity, target, valid),
+            "loss_heatmap": self.heatmap_weight * maps,
             "loss_proposal": offset_loss(match.expected, query.points, valid),
             **layers,
         }

@@ -75,3 +75,19 @@ def attention_padding(mask: Bool[Tensor, "B K"]) -> Bool[Tensor, "B K"]:
     none = ~mask.any(dim=1, keepdim=True)
     first = torch.arange(mask.shape[1], device=mask.device) == 0
     return ~(mask | (none & first))
+
+
+def drop_modalities(
+    shown: Bool[Tensor, "B K"], named: Bool[Tensor, "B K"], *, rates: tuple[float, float]
+) -> tuple[Bool[Tensor, "B K"], Bool[Tensor, "B K"]]:
+    """Take the support features, or else the texts, away from random samples; never what has no substitute.
+
+    Args:
+        shown: Keypoints with a support feature.
+        named: Keypoints with a text.
+        rates: Probability that a sample does without support features, and without texts.
+    """
+    draw = torch.rand(2, len(shown), 1, device=shown.device)
+    without_shown = (draw[0] < rates[0]) & named.any(dim=1, keepdim=True)
+    without_named = (draw[1] < rates[1]) & shown.any(dim=1, keepdim=True) & ~without_shown
+    return shown & ~without_shown, named & ~without_named

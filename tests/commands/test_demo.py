@@ -59,6 +59,6 @@ def test_an_unwritable_target_is_refused_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("cape.inference.load_encoder", None)  # to reach it would be a TypeError
+    monkeypatch.setattr("cape.features.load_encoder", None)  # to reach it would be a TypeError
     assert main(["--out", str(tmp_path / "file" / "x.png")]) == 1
     assert "a file that can be written" in capsys.readouterr().err

@@ -236,13 +236,13 @@ def test_pictures_are_not_constant_and_instances_not_alike():
 @pytest.mark.parametrize("collate", [default_collate, mmengine_collate])
 def test_episodes_and_official_pairs(collate):
     source = Drawn(instances=17, categories=("arrow", "quadruped", "face"))
-    training = Episodes(source, shots=2, size=64)
+    training = Episodes(source=source, shots=2, size=64)
     batch = collate([training[index] for index in (0, 20, 33, 50)])
     assert batch.support.image.shape == (4, 2, 3, 64, 64) and batch.query.points.shape == (4, 15, 2)
     assert batch.mask.shape == (4, 15) and batch.mask.any(dim=1).all()
     pairs = official_pairs(source.by_category(), episodes=2)
     assert not pairs.skipped and len(pairs.table) == 3 * 2 * 15
-    testing = Episodes(source, pairs=pairs, size=64)
+    testing = Episodes(source=source, pairs=pairs, size=64)
     batch = collate([testing[index] for index in (0, 30, 60, 89)])
     assert [int(number) for number in batch.category] == [8, 1, 6, 6]
     points = batch.query.points[batch.query.visible]

@@ -129,7 +129,7 @@ def watched(source):
 
 
 def test_an_episode_has_the_shapes_of_the_data_model(source):
-    episode = Episodes(source, shots=2, size=32, keypoints=5)[0]
+    episode = Episodes(source=source, shots=2, size=32, keypoints=5)[0]
     assert episode.support.image.shape == (2, 3, 32, 32)
     assert episode.support.points.shape == (2, 5, 2)
     assert episode.support.to_pixels.shape == (2, 2, 3)
@@ -142,7 +142,7 @@ def test_an_episode_has_the_shapes_of_the_data_model(source):
 
 def test_item_is_a_pure_function_of_seed_epoch_and_index(source):
     def collect(seed, epoch, order):
-        episodes = Episodes(source, seed=seed, size=16, augmentation=LIVELY)
+        episodes = Episodes(source=source, seed=seed, size=16, augmentation=LIVELY)
         episodes.set_epoch(epoch)
         return {item: episodes[item] for item in order}
 
@@ -156,7 +156,7 @@ def test_item_is_a_pure_function_of_seed_epoch_and_index(source):
 
 
 def test_workers_change_nothing_and_hear_of_the_new_epoch(source):
-    episodes = Episodes(source, size=16, augmentation=LIVELY)
+    episodes = Episodes(source=source, size=16, augmentation=LIVELY)
     loader = DataLoader(episodes, batch_size=5, num_workers=2, persistent_workers=True)
     for epoch in (0, 7):
         episodes.set_epoch(epoch)
@@ -168,7 +168,7 @@ def test_workers_change_nothing_and_hear_of_the_new_epoch(source):
 
 
 def test_an_epoch_visits_each_category_as_often_as_the_largest_has_instances(source):
-    episodes = Episodes(source, size=8)
+    episodes = Episodes(source=source, size=8)
     assert len(episodes) == 12
     categories = [episodes[item].category for item in range(len(episodes))]
     assert {number: categories.count(number) for number in categories} == {1: 6, 7: 6}
@@ -176,7 +176,7 @@ def test_an_epoch_visits_each_category_as_often_as_the_largest_has_instances(sou
 
 @pytest.mark.parametrize("shots", [1, 2])
 def test_support_is_never_the_query(source, shots):
-    episodes = Episodes(source, shots=shots, size=8)
+    episodes = Episodes(source=source, shots=shots, size=8)
     asked = watched(source)
     pools = source.by_category()
     for item in range(len(episodes)):
@@ -187,7 +187,7 @@ def test_support_is_never_the_query(source, shots):
 
 
 def test_queries_of_all_instances_come_up(source):
-    episodes = Episodes(source, size=8)
+    episodes = Episodes(source=source, size=8)
     asked = watched(source)
     for epoch in range(6):
         episodes.set_epoch(epoch)
@@ -198,7 +198,7 @@ def test_queries_of_all_instances_come_up(source):
 
 def test_the_table_of_an_evaluation_is_followed_without_augmentation(source):
     pairs = official_pairs(source.by_category(), shots=2, episodes=4, queries=1)
-    episodes = Episodes(source, pairs=pairs, size=32, augmentation=LIVELY)
+    episodes = Episodes(source=source, pairs=pairs, size=32, augmentation=LIVELY)
     asked = watched(source)
     assert len(episodes) == len(pairs.table) == 8
     for item, row in enumerate(pairs.table):
@@ -219,7 +219,7 @@ def test_the_table_of_an_evaluation_is_followed_without_augmentation(source):
 
 def test_padding_and_mask(source):
     pairs = official_pairs(source.by_category(), shots=2, episodes=20, queries=1)
-    episodes = Episodes(source, pairs=pairs, size=8, keypoints=6)
+    episodes = Episodes(source=source, pairs=pairs, size=8, keypoints=6)
     hidden = 0
     for item, row in enumerate(pairs.table):
         episode = episodes[item]
@@ -239,7 +239,7 @@ def test_padding_and_mask(source):
 
 def test_flips_exchange_the_swap_pairs(source):
     always = Augmentation(scale=0, rotation=0, flip=1)
-    episodes, asked = Episodes(source, size=64, augmentation=always), watched(source)
+    episodes, asked = Episodes(source=source, size=64, augmentation=always), watched(source)
     for item in range(6):
         asked.clear()
         episode = episodes[item]
@@ -259,7 +259,7 @@ def collates():
 
 @pytest.mark.parametrize("library", ["torch", "mmengine"])
 def test_both_collate_functions_keep_the_episode(source, library):
-    episodes = Episodes(source, shots=2, size=16)
+    episodes = Episodes(source=source, shots=2, size=16)
     items = [episodes[item] for item in (0, 7, 11)]
     batch = collates()[library](items)
     assert type(batch) is type(items[0])
@@ -273,18 +273,18 @@ def test_both_collate_functions_keep_the_episode(source, library):
 
 
 def test_small_categories_are_told(source):
-    episodes = Episodes(source, shots=3, size=8)
+    episodes = Episodes(source=source, shots=3, size=8)
     assert episodes.skipped == {7: 3}
     assert {episodes[item].category for item in range(len(episodes))} == {1}
 
 
 def test_skipped_categories_of_an_evaluation_are_those_of_its_pairs(source):
     pairs = official_pairs(source.by_category(), episodes=2, queries=3)
-    assert Episodes(source, pairs=pairs, size=8).skipped == pairs.skipped == {7: 3}
+    assert Episodes(source=source, pairs=pairs, size=8).skipped == pairs.skipped == {7: 3}
 
 
 def test_out_of_range(source):
-    episodes = Episodes(source, size=8)
+    episodes = Episodes(source=source, size=8)
     for item in (len(episodes), -1):
         with pytest.raises(IndexError):
             episodes[item]
@@ -292,11 +292,11 @@ def test_out_of_range(source):
 
 def test_what_is_refused(source, refused):
     with refused(UsageError, "at least 3", "got 2"):
-        Episodes(source, keypoints=2)
+        Episodes(source=source, keypoints=2)
     with refused(UsageError, "seed", "at least 0", "-1"):
-        Episodes(source, seed=-1)
+        Episodes(source=source, seed=-1)
     with refused(AnnotationError, "a category with 7 instances"):
-        Episodes(source, shots=6)
+        Episodes(source=source, shots=6)
 
 
 def test_pose_table_pads_with_nothing(source):

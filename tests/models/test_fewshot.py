@@ -7,7 +7,7 @@ from mmengine.dataset import default_collate
 from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes
 from cape.errors import UsageError
-from cape.models import CMAA, FewShotPose, KeypointDecoder, Matching, TextEncoder, VisualEncoder
+from cape.models import CMAA, FewShotPose, KeypointDecoder, Matching, VisualEncoder
 from cape.structures import Episode
 
 SMALL = {
@@ -24,7 +24,7 @@ SMALL = {
 @pytest.fixture(scope="module")
 def batch() -> Episode:
     source = Drawn(instances=3, categories=("fish", "chair"), size=96)
-    episodes = Episodes(source, shots=1, size=128)
+    episodes = Episodes(source=source, shots=1, size=128)
     return default_collate([episodes[0], episodes[len(episodes) - 1]])
 
 
@@ -124,28 +124,6 @@ def test_a_batch_without_a_common_keypoint_is_finite(batch: Episode) -> None:
 def test_neither_modality_is_refused() -> None:
     with pytest.raises(UsageError, match="neither"):
         build(support=None, text=None)
-
-
-def test_text_encoder_is_frozen_cached_and_unit_length() -> None:
-    encoder = TextEncoder()
-    names = [("left eye", "wheel"), ("", "left eye")]
-    embedded, mask = encoder(names)
-    assert embedded.shape == (2, 2, 384) and mask.tolist() == [[True, False], [True, True]]
-    assert embedded[0, 1].abs().sum() == 0
-    torch.testing.assert_close(embedded[0, 0].norm(), torch.tensor(1.0))
-    torch.testing.assert_close(embedded[0, 0], embedded[1, 1])
-    assert list(encoder.parameters()) == [] and list(encoder.state_dict()) == []
-    encoder._encoder.clear()
-    encoder._load = None  # every string is known: nothing is loaded again
-    encoder.train()
-    torch.testing.assert_close(encoder(names)[0], embedded)
-
-
-def test_text_encoder_refuses_what_is_not_there(tmp_path) -> None:
-    with pytest.raises(UsageError, match="sentence-transformers"):
-        TextEncoder(name=str(tmp_path))([("eye",)])
-    with pytest.raises(UsageError, match="width 99"):
-        TextEncoder(width=99)([("eye",)])
 
 
 def count(module: torch.nn.Module) -> int:

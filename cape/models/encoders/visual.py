@@ -61,11 +61,13 @@ class VisualEncoder(nn.Module):
             strided convolution padded by half its kernel centres its output i on its input 2i, which after every
             halving leaves cell i of n at i / n, not (i + 0.5) / n; a patch embedding is centred. The map is moved by
             this much, so that (i + 0.5) / n is right for all networks. None: 0.5 for the families in `PADDED`, else 0.
+        frozen: No gradients, and evaluation mode whatever the model around it is told.
         options: Passed on to timm (img_size, drop_path_rate, ...).
 
     Attributes:
         channels: C of the output.
         size: Side of the pictures it takes: 256, or what the network is fixed to.
+        settings: What a feature map depends on besides weights and picture.
 
     Raises:
         UsageError: timm has no such model.
@@ -80,6 +82,7 @@ class VisualEncoder(nn.Module):
         enlarge: int = 1,
         unit_length: bool = False,
         shift: float | None = None,
+        frozen: bool = False,
         options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -94,6 +97,7 @@ class VisualEncoder(nn.Module):
         network.prune_intermediate_layers(self.levels, prune_norm=not norm, prune_head=True)
         self.network = network
         self.name, self.norm, self.enlarge, self.unit_length = name, norm, enlarge, unit_length
+        self.settings = {"name": name, "strides": strides, "norm": norm, "enlarge": enlarge, "unit_length": unit_length}
         self.cell_shift = 0.5 * name.startswith(PADDED) if shift is None else shift
         self.channels: int = sum(maps[level][1] for level in self.levels)
         known = network.pretrained_cfg
@@ -101,6 +105,10 @@ class VisualEncoder(nn.Module):
         self.register_buffer("scale", torch.ones(3, 1, 1), persistent=False)
         self.register_buffer("shift", torch.zeros(3, 1, 1), persistent=False)
         self._expect(*_input_statistics(name))
+        self.settings |= {"shift": self.cell_shift, "options": options}
+        self.frozen = frozen
+        if frozen:
+            self.requires_grad_(False).eval()
 
     scale: Tensor
     shift: Tensor
@@ -111,8 +119,18 @@ class VisualEncoder(nn.Module):
         ours_mean, ours_std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
         self.scale, self.shift = ours_std / theirs_std, (ours_mean - theirs_mean) / theirs_std
 
-    def forward(self, images: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B C H W"]:
-        """Features of ImageNet-normalised pictures."""
+    def train(self, mode: bool = True) -> "VisualEncoder":
+        """Training mode, unless the encoder is frozen."""
+        return super().train(mode and not self.frozen)
+
+    def forward(self, images: Float[Tensor, "B _ h w"]) -> Float[Tensor, "B C H W"]:
+        """Features of ImageNet-normalised pictures; what has C channels is features already, and is passed on."""
+        if images.shape[1] == self.channels != 3:
+            return images
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            return self._encode(images)
+
+    def _encode(self, images: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B C H W"]:
         options = {"norm": True} if self.norm else {}
         stages = self.network.forward_intermediates(
             images * self.scale + self.shift,

@@ -1,6 +1,9 @@
 """Matching: keypoint tokens meet the query picture, and each proposes a place."""
 
+import math
+
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -22,6 +25,11 @@ class Matching(nn.Module):
         gate: Width of the dynamic gate's hidden layer.
         dropout: Rate.
         aligned: Code cells at their centres; False is GraphCape's half-cell offset.
+        prior: Start of a learned weight of the prior map, which is added to the similarity; None (the official
+            networks) adds none. With a prior the learned similarity starts at zero, divided by √D: an untrained model
+            matches as its backbone does, and learns what to change.
+        trust: With a prior: how much of the learned similarity counts in evaluation. What was learned on the training
+            categories is less right on others than there.
     """
 
     def __init__(
@@ -34,17 +42,27 @@ class Matching(nn.Module):
         gate: int = 128,
         dropout: float = 0.1,
         aligned: bool = True,
+        prior: float | None = None,
+        trust: float = 1.0,
     ) -> None:
         super().__init__()
-        self.aligned = aligned
+        self.aligned, self.trust = aligned, trust
         self.layers = nn.ModuleList(_JointLayer(width, heads, hidden, dropout) for _ in range(layers))
         self.project_tokens = nn.Linear(width, width)
         self.project_feature = nn.Linear(width, width)
         self.gate = nn.Sequential(nn.Linear(width, gate), nn.ReLU(), nn.Linear(gate, width), nn.Tanh())
         xavier(self)
+        self.log_prior = None if prior is None else nn.Parameter(torch.tensor(math.log(prior)))
+        if prior is not None:
+            nn.init.zeros_(self.project_tokens.weight)
+            nn.init.zeros_(self.project_tokens.bias)
 
     def forward(
-        self, feature: Float[Tensor, "B D H W"], tokens: Float[Tensor, "B K D"], mask: Bool[Tensor, "B K"]
+        self,
+        feature: Float[Tensor, "B D H W"],
+        tokens: Float[Tensor, "B K D"],
+        mask: Bool[Tensor, "B K"],
+        prior: Float[Tensor, "B K H W"] | None = None,
     ) -> Match:
         """Refine picture and tokens together, then compare them.
 
@@ -52,6 +70,7 @@ class Matching(nn.Module):
             feature: Projected query feature map.
             tokens: Projected keypoint tokens.
             mask: Keypoints that exist; the others are ignored by all.
+            prior: What is known before, see `cosine_prior`; where the option asks for it.
         """
         height, width = feature.shape[-2:]
         cells = height * width
@@ -69,7 +88,16 @@ class Matching(nn.Module):
         key = self.project_tokens(tokens)
         key = key * (1 + self.gate(key))
         similarity = (key @ self.project_feature(seen).transpose(1, 2)).unflatten(-1, (height, width))
+        if self.log_prior is not None and prior is not None:
+            learned = similarity * key.shape[-1] ** -0.5
+            similarity = learned * (1.0 if self.training else self.trust) + self.log_prior.exp() * prior
         return Match(seen, position, tokens, similarity, soft_argmax(similarity), local_soft_argmax(similarity))
+
+
+def cosine_prior(appearance: Float[Tensor, "B K C"], feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
+    """Cosine similarity of each keypoint, as the support shows it, with each cell; 0 without a support."""
+    unit = F.normalize(feature.flatten(2), dim=1)
+    return (F.normalize(appearance, dim=-1) @ unit).unflatten(-1, feature.shape[-2:])
 
 
 class _JointLayer(nn.Module):

@@ -19,6 +19,8 @@ class KeypointDecoder(nn.Module):
         layers: L.
         graph: The graph part of a layer, a registered type with its options (its width is filled in).
         dropout: Rate.
+        reach: How far a layer may move a point along each axis, in crop sides: the offset is added after a tanh. None
+            (the official networks) refines in logit space, without a bound.
         one_path: Supervise the coordinates that the next layer starts from. False is GraphCape: the supervised output
             reads the layer-normed token, the propagated one the bare token.
     """
@@ -31,10 +33,11 @@ class KeypointDecoder(nn.Module):
         layers: int = 3,
         graph: dict | None = None,
         dropout: float = 0.1,
+        reach: float | None = None,
         one_path: bool = True,
     ) -> None:
         super().__init__()
-        self.one_path = one_path
+        self.one_path, self.reach = one_path, reach
         part = {"type": "GraphFeedForward", "dropout": dropout, **(graph or {}), "width": width}
         self.layers = nn.ModuleList(_DecoderLayer(width, heads, MODELS.build(part), dropout) for _ in range(layers))
         self.position = MLP((width, width, width))
@@ -64,16 +67,21 @@ class KeypointDecoder(nn.Module):
             code = self.position(sine_encoding(start, tokens.shape[-1]))
             tokens = layer(tokens, code, match, adjacency, padding)
 
-            # Refine in logit space; the next layer starts from a detached copy
+            # Refine; the next layer starts from a detached copy
             normed = offset(self.norm(tokens))
             if self.one_path:
-                point = torch.sigmoid(logit(start) + normed)
+                point = self._move(start, normed)
                 outputs.append(point)
             else:
-                outputs.append(torch.sigmoid(logit(base) + normed))
-                point = torch.sigmoid(logit(start) + offset(tokens))
+                outputs.append(self._move(base, normed))
+                point = self._move(start, offset(tokens))
             base, start = point, point.detach()
         return torch.stack(outputs)
+
+    def _move(self, point: Float[Tensor, "B K 2"], offset: Float[Tensor, "B K 2"]) -> Float[Tensor, "B K 2"]:
+        if self.reach is None:
+            return torch.sigmoid(logit(point) + offset)
+        return point + self.reach * offset.tanh()
 
 
 class _DecoderLayer(nn.Module):

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from cape.data.samples import sample_pictures
 from cape.data.transforms import Square, normalise, warp
 from cape.errors import DependencyError, UsageError
-from cape.inference import encode_crops
+from cape.features import encode_crops
 from cape.models.encoders import visual
 from cape.models.encoders.visual import PACKAGED, VisualEncoder, load_pretrained
 

@@ -109,3 +109,17 @@ def test_identical_keypoints_of_equal_role_get_identical_points() -> None:
     tokens[:, 4] += 0.5
     found = run(parts, feature, tokens, adjacency, mask)
     assert (found[:, :, 0] - found[:, :, 4]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("one_path", [True, False])
+def test_reach_bounds_how_far_each_layer_moves_a_point(one_path: bool) -> None:
+    matching, decoder = build(reach=0.05, one_path=one_path)
+    feature, tokens, adjacency, mask = example()
+    for offset in decoder.offsets:
+        torch.nn.init.normal_(offset[-1].weight, std=30)
+    match = matching(feature, tokens, mask)
+    points = decoder(match, adjacency, mask)
+    moved = (points - torch.cat([match.proposals[None], points[:-1]])).abs()
+    assert moved.max() < 0.1001 and moved[0].max() > 0.04, "two tanh of one base at most"
+    if one_path:
+        assert moved.max() < 0.0501

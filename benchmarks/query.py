@@ -1,0 +1,96 @@
+"""One query with a prepared prompt against the bare backbone: `python benchmarks/query.py --help`.
+
+What a user of a prompt pays per picture is the backbone and, on top of it, projection, matching and decoder. Both sides
+run in turn in one process, in changing order, so that a machine whose speed drifts slows both; the ratio is taken
+repetition by repetition. Weights are random and nothing is read: time does not depend on either.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from cape.models import FewShotPose
+from cape.structures import Match, Tokens
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+BACKBONES = {
+    "swinv2-small": {"name": "swinv2_small_window16_256", "strides": (32,), "norm": True, "enlarge": 2},
+    "swinv2-tiny": {"name": "swinv2_tiny_window16_256", "strides": (32,), "norm": True, "enlarge": 2},
+    "efficientnet-lite2": {"name": "efficientnet_lite2", "strides": (16, 32)},
+}
+
+
+def build(backbone: str) -> FewShotPose:
+    """A model with random weights, ready to infer; the prompt's half does not matter here."""
+    visual = {"type": "VisualEncoder", **BACKBONES[backbone]}
+    return FewShotPose(visual=visual, support={"type": "SupportEncoder"}, text=None).eval()
+
+
+def sides(model: FewShotPose, keypoints: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The bare backbone, and a whole query."""
+    image = torch.randn(1, 3, model.visual.size, model.visual.size)
+    mask = torch.ones(1, keypoints, dtype=torch.bool)
+    prompt = Tokens(torch.randn(1, keypoints, model.width), mask, torch.randn(1, keypoints, model.visual.channels))
+    chain = torch.arange(keypoints - 1)
+    adjacency = torch.zeros(1, keypoints, keypoints, dtype=torch.bool)
+    adjacency[0, chain, chain + 1] = adjacency[0, chain + 1, chain] = True
+
+    def bare() -> torch.Tensor:
+        return model.visual.network.forward_features(image)
+
+    def query() -> tuple[torch.Tensor, Match]:
+        return model.locate(model.visual(image), prompt, adjacency)
+
+    return bare, query
+
+
+def seconds(run: Callable[[], object], clock: Callable[[], float]) -> float:
+    """One call."""
+    start = clock()
+    run()
+    return clock() - start
+
+
+def measure(model: FewShotPose, keypoints: int, repeats: int, clock: Callable[[], float]) -> np.ndarray:
+    """Seconds [repeats, 2] of the bare backbone and of a query, after three of each that do not count."""
+    both = sides(model, keypoints)
+    times = np.zeros((repeats + 3, 2))
+    with torch.inference_mode():
+        for row in range(len(times)):
+            for side in (0, 1) if row % 2 else (1, 0):
+                times[row, side] = seconds(both[side], clock)
+    return times[3:]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=BACKBONES, default="swinv2-small", help="backbone (default: %(default)s)")
+    parser.add_argument("--keypoints", type=int, nargs="+", default=[17], help="one or several (default: 17)")
+    parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
+    parser.add_argument("--repeats", type=int, default=30, help="of both sides, after three (default: %(default)s)")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: for a busy machine, with one thread")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    torch.manual_seed(0)
+    model = build(given.model)
+
+    table = Table(box=box.SIMPLE_HEAD, title=f"{given.model}, threads: {given.threads}, {given.clock} time")
+    for head in ("keypoints", "backbone, ms", "query, ms", "ratio", "quartiles of the ratio"):
+        table.add_column(head, justify="right")
+    for keypoints in given.keypoints:
+        times = measure(model, keypoints, given.repeats, CLOCKS[given.clock])
+        low, ratio, high = np.quantile(times[:, 1] / times[:, 0], (0.25, 0.5, 0.75))
+        bare, query = np.median(times, axis=0) * 1e3
+        table.add_row(str(keypoints), f"{bare:.0f}", f"{query:.0f}", f"{ratio:.3f}", f"{low:.3f} – {high:.3f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

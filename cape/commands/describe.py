@@ -1,0 +1,132 @@
+"""`cape describe`: parameters and MACs of a few-shot model, part by part."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cape.commands import invocation, run
+from cape.files import check_writable, write_atomically
+
+if TYPE_CHECKING:
+    from cape.complexity import Complexity, Part, Stage
+
+STAGES: tuple[tuple["Stage", str], ...] = (("prompt", "once per prompt"), ("query", "per query picture"))
+
+
+def describe(
+    config: Annotated[
+        str, typer.Argument(help="A config file (Python, executed: trust it), or the name of a shipped one.")
+    ],
+    keypoints: Annotated[int, typer.Option(min=1, help="Keypoints of the prompt.")] = 17,
+    shots: Annotated[int, typer.Option(min=1, help="Support pictures.")] = 1,
+    text_tokens: Annotated[int, typer.Option(min=1, help="Tokens of all keypoint names together.")] = 60,
+    cfg_options: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE, e.g. model.width=64; repeat it for several.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here, exact.")] = None,
+) -> None:
+    """Count a model, nothing of which is computed or downloaded: as it is, and as the paper counts.
+
+    The support pictures and names of a prompt are encoded once; each further picture costs the second block alone.
+
+    Example: cape describe configs/cape_flf_split1.py --keypoints 17
+    """
+    import torch
+
+    from cape.commands.console import say
+    from cape.complexity import describe as count
+    from cape.configuration import load_config, parse_options
+    from cape.engine import make_model
+
+    if json_file is not None:
+        check_writable(json_file)
+    settings = load_config(config, parse_options(cfg_options or []))
+    with torch.device("meta"):
+        model = make_model(settings)
+    found = count(model, keypoints=keypoints, shots=shots, text_tokens=text_tokens)
+    print_complexity(found)
+    for line in summary(found):
+        say(line)
+    if json_file is not None:
+        write_atomically(json_file, json.dumps({"command": invocation(), **to_json(found)}, indent=1) + "\n")
+
+
+def print_complexity(found: "Complexity") -> None:
+    """A row per part, the stages apart, the paper's convention on the right. Fits 80 columns."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    heads = ["part", "parameters", "GMACs", "paper's\nparameters", "paper's\nGMACs", "+ MMACs a\nkeypoint"]
+    for place, head in enumerate(heads):
+        table.add_column(Text(head), justify="right" if place else "left", no_wrap=True)
+    for stage, title in STAGES:
+        table.add_row(Text(title, style="bold"))
+        for part in found.parts:
+            if part.stage == stage:
+                table.add_row(*map(Text, _cells(_name(part, found), part)))
+        table.add_section()
+    table.add_row(*map(Text, _cells("total", found.total())))
+    Console().print(table)
+
+
+def _name(part: "Part", found: "Complexity") -> str:
+    """Of a row, with what it was counted for."""
+    if part.stage == "prompt" and part.name == "visual":
+        return f"  visual ({found.shots} picture{'s' * (found.shots > 1)})"
+    return f"  text ({found.text_tokens} tokens)" if part.name == "text" else f"  {part.name}"
+
+
+def _cells(name: str, part: "Part") -> list[str]:
+    return [
+        name,
+        _count(part.parameters),
+        f"{part.macs / 1e9:.3f}",
+        _count(part.paper_parameters),
+        f"{part.paper_macs / 1e9:.3f}",
+        f"{part.paper_macs_per_keypoint / 1e6:.2f}",
+    ]
+
+
+def _count(parameters: int) -> str:
+    return f"{parameters:,}" if parameters else "–"
+
+
+def summary(found: "Complexity") -> list[str]:
+    """What a reader wants to know of the table, and what it rests on."""
+    total, prompt, query = found.total(), found.total("prompt"), found.total("query")
+    once = f"A prompt costs {prompt.macs / 1e9:.1f} GMACs, once. Each picture then costs {query.macs / 1e9:.1f}:"
+    share = sum(part.macs for part in found.parts if part.stage == "query" and part.name == "visual")
+    lines = [
+        f"Trained: {total.parameters - total.frozen:,} parameters. Frozen: {total.frozen:,}.",
+        f"{once} {query.macs / share:.2f} times its",
+        f"backbone, and {total.macs / query.macs:.1f} times less than with the prompt encoded anew.",
+        f"GMACs: all products, those of attention too, for {found.keypoints} keypoints. The paper's:",
+        "modules alone, as its profiler sees them; apart from that, what a keypoint adds.",
+    ]
+    if total.paper_parameters > total.parameters:
+        lines.append("The paper's parameters include a class head of Swin-V2 that is not used.")
+    if any(part.stage == "prompt" and part.name == "visual" for part in found.parts):
+        lines.append("Prompt and query share one visual encoder: its parameters stand with the query.")
+    if found.uncounted is not None:
+        lines.append(f"Not counted: the text encoder {found.uncounted}, whose architecture is not known.")
+    return lines
+
+
+def to_json(found: "Complexity") -> dict:
+    """All figures as whole numbers."""
+    totals = [found.total(stage) for stage in ("prompt", "query", None)]
+    return {
+        **found._asdict(),
+        "parts": [part._asdict() for part in found.parts],
+        "totals": [{**part._asdict(), "stage": part.stage or "both"} for part in totals],
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`python tools/describe.py`."""
+    return run(describe, argv, name="describe")

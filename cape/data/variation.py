@@ -1,0 +1,97 @@
+"""Variation of whole episodes, against learning the few layouts of a small training set by heart."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from cape.structures import Episode, View
+
+
+class Variation(NamedTuple):
+    """How a training episode may differ from its annotation. The default changes nothing."""
+
+    limit: int | None = None
+    """Ask for at most so many keypoints, chosen at random: attention is quadratic in them."""
+    subset: float = 0.0
+    """Probability of asking for a random part of the keypoints, three at least."""
+    shuffle: bool = False
+    """Random order: no index means anything."""
+    bare: float = 0.0
+    """Probability of an episode without its skeleton."""
+    between: int = 0
+    """So many nameless keypoints more, each somewhere on the line between two others, the same in all views."""
+
+    def __call__(self, episode: Episode, rng: np.random.Generator) -> Episode:
+        """A variation of an episode whose padding is False in `mask`."""
+        if self == Variation():
+            return episode
+        episode = _select(episode, self._chosen(episode.mask.numpy(), rng))
+        if rng.random() < self.bare:
+            episode = episode._replace(adjacency=torch.zeros_like(episode.adjacency))
+        return self._with_between(episode, rng)
+
+    def _chosen(self, mask: Bool[np.ndarray, "K"], rng: np.random.Generator) -> Int[np.ndarray, "_"]:
+        asked = rng.permutation(np.flatnonzero(mask))
+        count = min(len(asked), self.limit or len(asked))
+        if len(asked) > 3 and rng.random() < self.subset:
+            count = min(count, int(rng.integers(3, len(asked) + 1)))
+        return asked[:count] if self.shuffle else np.sort(asked[:count])
+
+    def _with_between(self, episode: Episode, rng: np.random.Generator) -> Episode:
+        count = int(episode.mask.sum())
+        if self.between == 0 or count < 2:
+            return episode
+        ends = np.stack([rng.choice(count, 2, replace=False) for _ in range(self.between)])
+        first, second = torch.from_numpy(ends).unbind(dim=1)
+        share = torch.from_numpy(rng.uniform(0.2, 0.8, (self.between, 1))).float()
+
+        def extended(view: View) -> View:
+            points = share * view.points[..., first, :] + (1 - share) * view.points[..., second, :]
+            visible = view.visible[..., first] & view.visible[..., second]
+            return view._replace(
+                points=torch.cat([view.points[..., :count, :], points], dim=-2),
+                visible=torch.cat([view.visible[..., :count], visible], dim=-1),
+            )
+
+        support, query, width = extended(episode.support), extended(episode.query), count + self.between
+        adjacency = torch.zeros(width, width, dtype=torch.bool)
+        adjacency[:count, :count] = episode.adjacency[:count, :count]
+        mask = support.visible.all(dim=0)
+        names = episode.names[:count] + ("",) * self.between
+        return episode._replace(support=support, query=query, mask=mask, adjacency=adjacency, names=names)
+
+
+def _select(episode: Episode, chosen: Int[np.ndarray, "_"]) -> Episode:
+    """Some keypoints of an episode, in a new order."""
+    index: Tensor = torch.from_numpy(chosen)
+    support, query = (
+        view._replace(points=view.points[..., index, :], visible=view.visible[..., index])
+        for view in (episode.support, episode.query)
+    )
+    return episode._replace(
+        support=support,
+        query=query,
+        mask=episode.mask[index],
+        adjacency=episode.adjacency[index][:, index],
+        names=tuple(episode.names[place] for place in chosen),
+    )
+
+
+def resized(episode: Episode, keypoints: int) -> Episode:
+    """An episode of K keypoints: padding is added at the end, or cut off."""
+    more = keypoints - len(episode.mask)
+    support, query = (
+        view._replace(points=F.pad(view.points, (0, 0, 0, more)), visible=F.pad(view.visible, (0, more)))
+        for view in (episode.support, episode.query)
+    )
+    return episode._replace(
+        support=support,
+        query=query,
+        mask=F.pad(episode.mask, (0, more)),
+        adjacency=F.pad(episode.adjacency, (0, more, 0, more)),
+        names=(episode.names + ("",) * more)[:keypoints],
+    )

@@ -1,0 +1,88 @@
+"""`cape describe`: the table of a config, its overrides, its figures as JSON, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cape.commands.describe import main
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SMALL = """
+model = dict(
+    type="FewShotPose",
+    visual=dict(type="VisualEncoder", name="resnet10t"),
+    support=dict(type="SupportEncoder"),
+    text=dict(type="TextEncoder"),
+    width=32,
+)
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "small.py"
+    path.write_text(SMALL)
+    return path
+
+
+def test_the_paper_s_model(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    counted = ["matrices=none", "pairing=none", "norm=plain"]
+    overrides = [word for each in counted for word in ("--cfg-options", f"model.alignment.{each}")]
+    assert main([str(CONFIGS / "cape_flf_split1.py"), *overrides, "--json", str(tmp_path / "x.json")]) == 0
+    printed = capsys.readouterr().out
+    total = next(line.split() for line in printed.splitlines() if line.split()[:1] == ["total"])
+    assert total[1:] == ["194,946,369", "33.507", "195,715,369", "24.456", "4.87"]
+    assert "58,170,177" in printed and "136,776,192" in printed
+    assert "…" not in printed and max(map(len, printed.splitlines())) <= 80
+    assert "1.09 times its" in printed, "what a picture costs with a prepared prompt"
+    both = json.loads((tmp_path / "x.json").read_text())["totals"][-1]
+    assert (both["stage"], both["parameters"], both["paper_parameters"]) == ("both", 194_946_369, 195_715_369)
+
+
+def test_flags_reach_the_count(config: Path, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    target = tmp_path / "figures.json"
+    assert main([str(config), "--keypoints", "3", "--shots", "2", "--text-tokens", "9", "--json", str(target)]) == 0
+    printed = capsys.readouterr().out
+    assert "visual (2 pictures)" in printed and "text (9 tokens)" in printed and "3 keypoints" in printed
+    figures = json.loads(target.read_text())
+    assert (figures["keypoints"], figures["shots"], figures["text_tokens"]) == (3, 2, 9)
+    assert "--keypoints 3" in figures["command"]
+    assert {(each["stage"], each["name"]) for each in figures["parts"]} >= {("prompt", "text"), ("query", "offsets")}
+    assert "class head" not in printed, "this backbone has none in the paper"
+
+
+def test_a_model_without_one_half_says_less(config: Path, capsys: pytest.CaptureFixture) -> None:
+    config.write_text(SMALL.replace('dict(type="SupportEncoder")', "None"))
+    assert main([str(config)]) == 0
+    printed = capsys.readouterr().out
+    assert "picture)" not in printed and "share one visual encoder" not in printed and "text (60 tokens)" in printed
+
+
+def test_an_uncounted_text_encoder_is_said(config: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main([str(config), "--cfg-options", "model.text.name=someone/model"]) == 0
+    assert "Not counted: the text encoder someone/model" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--keypoints", "0"], 2, "keypoints"),
+        (["--cfg-options", "model.withd=64"], 1, "withd"),
+        (["--cfg-options", "width"], 1, "KEY=VALUE"),
+    ],
+)
+def test_refusals(config: Path, arguments: list[str], status: int, message: str, capsys: pytest.CaptureFixture) -> None:
+    target = config.with_suffix(".json")
+    assert main([str(config), *arguments, "--json", str(target)]) == status
+    assert message in capsys.readouterr().err
+    assert not target.exists()
+
+
+def test_an_unwritable_target_is_refused_before_the_work(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr("cape.complexity.describe", lambda *_, **__: pytest.fail("worked first"))
+    assert main([str(config), "--json", str(tmp_path)]) == 1
+    assert "expected" in capsys.readouterr().err

@@ -1,0 +1,81 @@
+"""`cape table`: runs in processes of their own, not repeated, and one table at the end."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cape.commands import main, table
+from cape.commands.table import main as tools_table
+
+BASE = Path(__file__).parents[2] / "configs" / "_base_" / "lite.py"
+
+
+@pytest.fixture
+def fake_runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Records the commands of runs; testing writes scores in which a config's name decides."""
+    commands = []
+
+    def carry_out(each: table.Run, command: list[str], *, threads: int) -> None:
+        commands.append(command)
+        assert threads >= 1
+        if command[0] == "test":
+            each.folder.mkdir(parents=True, exist_ok=True)
+            names = [Path(each.config).stem] if each.config else ["copy", "nearest"]
+            level = {"good": 80.0, "bad": 20.0, "copy": 50.0, "nearest": 60.0}
+            split = str(each.split)
+            kept = {f"{split}|category": np.repeat([1, 2], 15), f"{split}|named": np.repeat([True, False], 15)}
+            for name in names:
+                kept |= {f"{split}|{name}|{figure}": np.full(30, level[name] + each.seed) for figure in FIGURES}
+            np.savez(each.scores, **kept)
+
+    monkeypatch.setattr(table, "_carry_out", carry_out)
+    return commands
+
+
+FIGURES = ("PCK@0.20", "PCK@0.05")
+
+
+def arguments(folder: Path, *more: str) -> list[str]:
+    paths = ["--data", "somewhere", "--work-dir", str(folder / "work"), "--out", str(folder / "table.md")]
+    return ["bad.py", "good.py", *paths, "--baseline", "copy", "--baseline", "nearest", *more]
+
+
+def test_trains_tests_and_tabulates(fake_runs: list, tmp_path: Path) -> None:
+    more = ["--splits", "1,4", "--seeds", "0,2", "--budget", "7", "--cfg-options", "model.width=8"]
+    assert tools_table(arguments(tmp_path, *more)) == 0
+    training = [command for command in fake_runs if command[0] == "train"]
+    assert len(training) == 8 and len(fake_runs) == 18
+    assert all("--resume" in command and "model.width=8" in command and "7.0" in command for command in training)
+    text = (tmp_path / "table.md").read_text()
+    assert text.startswith("Command:\n\n    python tools/table.py bad.py good.py")
+    assert "| good | 81.00 | 81.00 | 81.00 | 80.00 to 82.00 | 81.00 |" in text
+    assert "| good - nearest | +21.00 | +21.00 to +21.00 |" in text
+    assert "real keypoint names" in text
+    assert text.index("| copy |") < text.index("| bad |") < text.index("| good |")
+
+
+def test_what_is_complete_is_not_repeated(fake_runs: list, tmp_path: Path) -> None:
+    assert main(["table", *arguments(tmp_path, "--splits", "1")]) == 0
+    fake_runs.clear()
+    assert main(["table", *arguments(tmp_path, "--splits", "1,2")]) == 0
+    assert {command[command.index("--split") + 1] for command in fake_runs} == {"2"}
+    (tmp_path / "work" / "good" / "split1_seed0" / "scores.npz").write_text("damaged")
+    assert main(["table", *arguments(tmp_path, "--splits", "1,2")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "words"), [(["--splits", "6"], "1 to 5"), (["--seeds", "a,b"], "commas"), (["--splits", ""], "commas")]
+)
+def test_bad_flags(fake_runs: list, tmp_path: Path, capsys: pytest.CaptureFixture, more: list[str], words: str) -> None:
+    assert main(["table", *arguments(tmp_path, *more)]) == 1
+    assert words in capsys.readouterr().err and fake_runs == []
+
+
+def test_a_run_that_fails_is_named_with_its_log(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    paths = ["--data", str(tmp_path), "--work-dir", str(tmp_path / "work"), "--out", str(tmp_path / "table.md")]
+    assert main(["table", "no_such_config", *paths, "--splits", "2"]) == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert "no_such_config, split 2, seed 0" in error and "log.txt" in error
+    assert "expected a file" in (tmp_path / "work" / "no_such_config" / "split2_seed0" / "log.txt").read_text()
+    assert not (tmp_path / "table.md").exists()

@@ -1,0 +1,201 @@
+"""The engine: facts reach what is built, what does not fit is refused before anything is written, fast equals slow."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import ValLoop
+
+from cape.checkpoints import save_weights
+from cape.configuration import load_config
+from cape.data.episodes import collate_episodes
+from cape.engine import load_backbone, load_model, make_episodes, make_model, make_runner
+from cape.errors import AnnotationError, DataError, UsageError
+from cape.hooks import EpisodeLoop
+from cape.inference import predict_all, predict_episodes
+
+REPOSITORY = Path(__file__).parents[1]
+CONFIG = f"""
+_base_ = ["{REPOSITORY}/configs/_base_/mp100.py", "{REPOSITORY}/configs/_base_/runtime.py"]
+model = dict(
+    type="FewShotPose", width=32, text=None,
+    visual=dict(type="VisualEncoder", name="resnet10t", strides=(16,), options=dict(zero_init_last=False)),
+    support=dict(type="SupportEncoder"),
+    matching=dict(type="Matching", layers=1, heads=4, hidden=32, gate=16),
+    decoder=dict(type="KeypointDecoder", layers=2, heads=4, graph=dict(type="GraphFeedForward", hidden=32)),
+)
+backbone_weights = "random"
+drawn = None
+train_dataloader = dict(num_workers=0, persistent_workers=False, batch_size=4, dataset=dict(
+    source=dict(_delete_=True, type="Drawn", instances=4, categories=["chair", "arrow", "fish"], size=96)))
+val_dataloader = dict(num_workers=0, batch_size=7, dataset=dict(
+    source=dict(_delete_=True, type="Drawn", seed=9, instances=16, categories=["chair", "quadruped"], size=96),
+    pairs=dict(episodes=2)))
+train_cfg = dict(by_epoch=True, max_epochs=1, val_interval=1)
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-3))
+""".replace("drawn = None\n", "")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.py"
+    path.write_text(CONFIG)
+    return path
+
+
+# ---- facts
+
+
+def test_facts_reach_the_data(shared_data: Path) -> None:
+    changes = {"data_root": str(shared_data / "mp100_mini"), "split": 3, "shots": 2, "seed": 7, "text_pack": "none"}
+    config = load_config("cape_visual", {**changes, "data_fraction": 0.5})
+    train, val = (make_episodes(config, subset, size=64) for subset in ("train", "val"))
+    assert (train.source.split, train.source.subset, val.source.subset) == (3, "train", "val")
+    assert (train.shots, val.shots, train.seed, train.size) == (2, 2, 7, 64)
+    assert train.source.pack is None
+    whole = [pool for pool in train.source.by_category().values() if len(pool) > 2]
+    assert [len(pool) for pool in train.pools] == [max(3, round(0.5 * len(pool))) for pool in whole]
+    assert sum(map(len, val.pools)) == sum(len(pool) for pool in val.source.by_category().values() if len(pool) > 2)
+
+
+def test_what_a_config_says_itself_stays(file: Path) -> None:
+    config = load_config(file, {"train_dataloader.dataset.shots": 3})
+    assert make_episodes(config, "train", size=16).shots == 3
+    assert make_episodes(config, "val", size=16).shots == 1
+
+
+def test_the_seed_makes_the_weights(file: Path) -> None:
+    first, same, other = (make_model(load_config(file, {"seed": seed})) for seed in (0, 0, 1))
+    assert torch.equal(first.feature_projection.weight, same.feature_projection.weight)
+    assert not torch.equal(first.feature_projection.weight, other.feature_projection.weight)
+
+
+# ---- refusals
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"model.widht": 3}, (UsageError, "model", "widht")),
+        ({"model.matching.depth": 3}, (UsageError, "depth")),
+        ({"model.type": "FewShotPse"}, (UsageError, "FewShotPse")),
+        ({"train_dataloader.dataset.source.instancs": 3}, (UsageError, "source", "instancs")),
+        ({"train_dataloader.dataset.type": "Episdes"}, (UsageError, "Episdes")),
+        ({"train_dataloader.btch_size": 3}, (UsageError, "btch_size")),
+        ({"backbone_weights": "auto"}, (UsageError, "resnet10t")),
+        ({"features": {"variants": 2}}, (UsageError, "frozen")),
+        ({"shots": 9}, (AnnotationError, "10 instances")),
+    ],
+)
+def test_refused_before_training(file: Path, tmp_path: Path, refused, changes: dict, error: tuple) -> None:
+    with refused(*error):
+        make_runner(load_config(file, changes), work_dir=tmp_path / "run")
+    assert not list((tmp_path / "run").glob("checkpoints/*"))
+
+
+def test_data_is_asked_for(refused) -> None:
+    config = load_config("cape_visual")
+    config.data_root = None
+    with refused(UsageError, "--data"):
+        make_episodes(config, "train", size=64)
+    with refused(AnnotationError, "data/mp100"):
+        make_episodes(load_config("cape_visual"), "train", size=64)
+
+
+def test_mixed_precision_needs_a_gpu(file: Path, tmp_path: Path, refused) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with refused(UsageError, "--amp"):
+        make_runner(load_config(file), work_dir=tmp_path / "run", amp=True)
+
+
+# ---- checkpoints of a config
+
+
+def test_a_checkpoint_comes_back(file: Path, tmp_path: Path) -> None:
+    config = load_config(file)
+    model = make_model(config)
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, model.state_dict(), about={"epoch": "3"})
+    loaded = load_model(load_config(file, {"seed": 5}), path, device="cpu")
+    assert not loaded.training
+    assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("break_it", "words"),
+    [
+        (lambda state: state.pop("decoder.norm.bias"), ["decoder.norm.bias", "absent"]),
+        (lambda state: state.update(extra=torch.zeros(2)), ["extra", "(2,)"]),
+        (lambda state: state.update({"decoder.norm.bias": torch.zeros(3)}), ["decoder.norm.bias", "(32,)", "(3,)"]),
+    ],
+)
+def test_another_architecture_is_named_by_its_first_key(file: Path, tmp_path: Path, refused, break_it, words) -> None:
+    config = load_config(file)
+    state = dict(make_model(config).state_dict())
+    break_it(state)
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, state, about={})
+    with refused(DataError, *words):
+        load_model(config, path, device="cpu")
+
+
+def test_damaged_foreign_and_pickled_files(file: Path, tmp_path: Path, refused) -> None:
+    config = load_config(file)
+    model = make_model(config)
+    whole, pickled = tmp_path / "whole.safetensors", tmp_path / "weights.pth"
+    save_weights(whole, model.state_dict(), about={})
+    torch.save({"state_dict": model.state_dict()}, pickled)
+    cut, foreign = tmp_path / "cut.safetensors", tmp_path / "foreign.safetensors"
+    cut.write_bytes(whole.read_bytes()[:-100])
+    foreign.write_text("not weights")
+    for path in (cut, foreign, tmp_path / "absent.safetensors", tmp_path):
+        with refused(DataError, str(path)):
+            load_model(config, path, device="cpu")
+    with refused(DataError, "pickle", "--allow-pickle"):
+        load_model(config, pickled, device="cpu")
+    load_model(config, pickled, device="cpu", allow_pickle=True)
+    pickled.write_bytes(b"cos\nsystem\n(S'touch /tmp/cape-was-here'\ntR.")
+    with refused(DataError, "pth"):
+        load_model(config, pickled, device="cpu", allow_pickle=True)
+
+
+def test_backbone_weights_are_said_to_be_missing(refused) -> None:
+    config = load_config("cape_visual")
+    with torch.device("meta"):
+        model = make_model(config)
+    with refused(UsageError, "swinv2_small_window16_256", "download"):
+        load_backbone(model, config)
+
+
+# ---- evaluation
+
+
+def test_each_picture_once_gives_what_each_pair_anew_gives(file: Path) -> None:
+    config = load_config(file)
+    model = make_model(config).eval()
+    for *_, last in model.decoder.offsets:
+        torch.nn.init.normal_(last.weight, std=0.1)
+    model.visual.size = 64
+    episodes = make_episodes(config, "val", size=64)
+    found = {pose.pair: pose for _, poses in predict_episodes(model, episodes, batch_size=20) for pose in poses}
+    assert sorted(found) == list(range(len(episodes))) == list(range(60))
+    with torch.inference_mode():
+        for rows in np.split(np.arange(60), 6):
+            for pose in model(*collate_episodes([episodes[int(row)] for row in rows]), mode="predict"):
+                fast = found[pose.pair]
+                width = min(len(pose.mask), len(fast.mask))
+                torch.testing.assert_close(fast.points[:width], pose.points[:width], atol=1e-5, rtol=0)
+                torch.testing.assert_close(fast.proposals[:width], pose.proposals[:width], atol=1e-5, rtol=0)
+    refined, proposals = predict_all(model, episodes)
+    assert refined.shape == (60, episodes.keypoints, 2) and np.abs(refined - proposals).max() > 1
+
+
+def test_validation_is_mmengine_s_own_but_faster(file: Path, tmp_path: Path) -> None:
+    config = load_config(file, {"custom_hooks": []})
+    runner = make_runner(config, work_dir=tmp_path / "run")
+    options = {"runner": runner, "dataloader": runner.val_dataloader, "evaluator": config.val_evaluator}
+    fast, slow = EpisodeLoop(**options).run(), ValLoop(**options).run()
+    assert fast.keys() == slow.keys() and fast["AUC"] > 0.3
+    assert all(fast[figure] == pytest.approx(slow[figure], abs=1e-3) for figure in fast)
