@@ -9,7 +9,8 @@ from mmengine.runner import ValLoop
 
 from cape.checkpoints import save_weights
 from cape.configuration import load_config
-from cape.data.episodes import collate_episodes
+from cape.data.drawn import Drawn
+from cape.data.episodes import Episodes, collate_episodes
 from cape.engine import load_backbone, load_model, make_episodes, make_model, make_runner
 from cape.errors import AnnotationError, DataError, UsageError
 from cape.hooks import EpisodeLoop
@@ -167,6 +168,36 @@ def test_backbone_weights_are_said_to_be_missing(refused) -> None:
         model = make_model(config)
     with refused(UsageError, "swinv2_small_window16_256", "download"):
         load_backbone(model, config)
+
+
+# ---- learning
+
+
+@pytest.mark.parametrize(("seed", "category"), [(4, "person"), (7, "ant"), (8, "arrow")])
+def test_one_episode_overfits_below_a_pixel(seed: int, category: str) -> None:
+    """The small model, its backbone frozen, without dropout, 300 steps; 12 of 12 seeds and categories did."""
+    whole = {"dropout": 0.0, "modality_dropout": (0.0, 0.0), "matching.trust": 1.0}
+    config = load_config("cape_lite", {"seed": seed, **{f"model.{key}": value for key, value in whole.items()}})
+    model = make_model(config)
+    load_backbone(model, config)
+    source = Drawn(seed=seed, instances=3, categories=(category,))
+    batch = collate_episodes([Episodes(source=source, seed=seed, augmentation={"scale": 0.0, "rotation": 0.0})[0]])
+    support, query = batch.support, batch.query
+    batch = batch._replace(
+        support=support._replace(image=model.visual(support.image[0])[None]),
+        query=query._replace(image=model.visual(query.image)),
+    )
+    optimiser = torch.optim.Adam([each for each in model.parameters() if each.requires_grad])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-3, total_steps=300, pct_start=0.1)
+    for _ in range(300):
+        optimiser.zero_grad()
+        sum(model(*batch, mode="loss").values()).backward()
+        optimiser.step()
+        schedule.step()
+    with torch.no_grad():
+        error = 256 * (model.eval()(*batch)[-1] - query.points).norm(dim=-1)
+    inside = ((query.points > 0) & (query.points < 1)).all(dim=-1)
+    assert error[query.visible & batch.mask & inside].mean() < 1
 
 
 # ---- evaluation
