@@ -156,8 +156,14 @@ def read_weights(path: Path, *, allow_pickle: bool = False) -> dict[str, Tensor]
     return content
 
 
-def load_weights(model: nn.Module, path: Path, *, allow_pickle: bool = False) -> None:
+def load_weights(model: nn.Module, path: Path, *, allow_pickle: bool = False, may_lack: tuple[str, ...] = ()) -> None:
     """Fill a model, all of it or none of it.
+
+    Args:
+        model: To fill.
+        path: The file.
+        allow_pickle: See `read_weights`.
+        may_lack: Beginnings of keys that the file need not have; the model keeps its own values there.
 
     Raises:
         DataError: As `read_weights`, or the tensors are those of another architecture: the first that differs is named.
@@ -165,6 +171,8 @@ def load_weights(model: nn.Module, path: Path, *, allow_pickle: bool = False) ->
     state, own = read_weights(path, allow_pickle=allow_pickle), model.state_dict()
     for key in [*own, *(key for key in state if key not in own)]:
         here, there = (_shape(each.get(key)) for each in (own, state))
+        if key not in state and key.startswith(may_lack or "\0"):
+            continue
         if here != there:
             raise DataError(
                 str(path),
@@ -172,7 +180,7 @@ def load_weights(model: nn.Module, path: Path, *, allow_pickle: bool = False) ->
                 got=f"{key} {there}",
                 fix="Give the configuration that the checkpoint was trained with.",
             )
-    model.load_state_dict(state)
+    model.load_state_dict({**own, **state})
 
 
 def _shape(tensor: Tensor | None) -> str:

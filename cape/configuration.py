@@ -33,6 +33,7 @@ FACTS = {
     "data_fraction": 1.0,
     "seed": 0,
     "backbone_weights": "auto",
+    "start_from": None,
     "features": None,
     "budget_minutes": None,
 }

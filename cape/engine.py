@@ -67,16 +67,23 @@ def load_model(
     return model.eval()
 
 
-def load_backbone(model: FewShotPose, config: Config, *, download: bool = False) -> None:
-    """Fill the visual encoder with the pretrained weights that a config asks for.
+def load_start(model: FewShotPose, config: Config, *, download: bool = False) -> None:
+    """Fill a model with the weights that its training starts from.
 
-    `backbone_weights` is a safetensors file, "auto" (an installed package, or a download if that is allowed) or
-    "random".
+    `start_from` is a checkpoint of the whole model; where children are frozen, it need have no others.
+    `backbone_weights` fills the visual encoder alone: a safetensors file, "auto" (an installed package, or a download
+    if that is allowed) or "random".
 
     Raises:
         UsageError: No weights: says where they can come from.
+        DataError: The checkpoint is damaged, or of another architecture.
     """
     wanted = config.backbone_weights
+    if config.start_from is not None:
+        new = [name for name, _ in model.named_children() if name not in model.frozen]
+        may_lack = tuple(f"{name}." for name in new) if model.frozen else ()
+        load_weights(model, Path(config.start_from), may_lack=may_lack)
+        return
     if wanted == "random":
         return
     training = model.visual.training
@@ -225,7 +232,7 @@ def make_runner(
         config.optim_wrapper["type"] = "AmpOptimWrapper"
     claim(work_dir, config, resume=resume)
     model = make_model(config, download=download)
-    load_backbone(model, config, download=download)
+    load_start(model, config, download=download)
     loaders = {}
     for subset in ("train", "val"):
         episodes = make_episodes(config, subset, size=model.visual.size)

@@ -11,7 +11,7 @@ from cape.checkpoints import save_weights
 from cape.configuration import load_config
 from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes, collate_episodes
-from cape.engine import load_backbone, load_model, make_episodes, make_model, make_runner
+from cape.engine import load_model, load_start, make_episodes, make_model, make_runner
 from cape.errors import AnnotationError, DataError, UsageError
 from cape.hooks import EpisodeLoop
 from cape.inference import predict_all, predict_episodes
@@ -167,10 +167,55 @@ def test_backbone_weights_are_said_to_be_missing(refused) -> None:
     with torch.device("meta"):
         model = make_model(config)
     with refused(UsageError, "swinv2_small_window16_256", "download"):
-        load_backbone(model, config)
+        load_start(model, config)
 
 
 # ---- learning
+
+
+def test_text_plugs_into_a_frozen_visual_model(file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "visual.safetensors"
+    config = load_config(file)
+    visual = make_model(config)
+    save_weights(path, visual.state_dict(), about={})
+    frozen = ("visual", "feature_projection", "visual_projection", "matching", "decoder")
+    config.model.update(
+        text={"type": "TextEncoder", "name": "random", "width": 16}, alignment={"gamma": 0.0, "norm": "none"},
+        frozen=frozen,
+    )  # fmt: skip
+    config.start_from, config.seed = str(path), 3
+    plugged = make_model(config)
+    load_start(plugged, config)
+    source = Drawn(instances=2, categories=("chair", "arrow"), size=96)
+    still = {"scale": 0.0, "rotation": 0.0}  # a point that left the crop has a name and no picture
+    batch = collate_episodes([Episodes(source=source, size=64, augmentation=still)[item] for item in (0, 2)])
+    assert torch.equal(plugged.eval()(*batch), visual.eval()(*batch))
+
+    plugged.train()
+    assert not plugged.decoder.training and not plugged.visual.training and plugged.alignment.training
+    learning = {name: each for name, each in plugged.named_parameters() if each.requires_grad}
+    assert {name.split(".")[0] for name in learning} == {"alignment", "text_projection"}
+    optimiser = torch.optim.SGD(learning.values(), lr=0.1)
+    for _ in range(3):
+        optimiser.zero_grad()
+        sum(plugged(*batch, mode="loss").values()).backward()
+        optimiser.step()
+    assert plugged.alignment.gamma != 0
+    assert all(torch.equal(value, plugged.state_dict()[key]) for key, value in visual.state_dict().items())
+    assert not torch.equal(plugged.eval()(*batch), visual(*batch))
+
+
+def test_a_start_must_have_all_that_is_frozen(file: Path, tmp_path: Path, refused) -> None:
+    path = tmp_path / "part.safetensors"
+    config = load_config(file)
+    state = {key: value for key, value in make_model(config).state_dict().items() if not key.startswith("decoder.")}
+    save_weights(path, state, about={})
+    config.start_from, config.model["frozen"] = str(path), ("decoder",)
+    with refused(DataError, "decoder.", "absent"):
+        load_start(make_model(config), config)
+    config.model["frozen"] = ("decodr",)
+    with refused(UsageError, "decodr", "decoder"):
+        make_model(config)
 
 
 @pytest.mark.parametrize(("seed", "category"), [(4, "person"), (7, "ant"), (8, "arrow")])
@@ -179,7 +224,7 @@ def test_one_episode_overfits_below_a_pixel(seed: int, category: str) -> None:
     whole = {"dropout": 0.0, "modality_dropout": (0.0, 0.0), "matching.trust": 1.0}
     config = load_config("cape_lite", {"seed": seed, **{f"model.{key}": value for key, value in whole.items()}})
     model = make_model(config)
-    load_backbone(model, config)
+    load_start(model, config)
     source = Drawn(seed=seed, instances=3, categories=(category,))
     batch = collate_episodes([Episodes(source=source, seed=seed, augmentation={"scale": 0.0, "rotation": 0.0})[0]])
     support, query = batch.support, batch.query

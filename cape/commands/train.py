@@ -30,6 +30,9 @@ def train(
     backbone_weights: Annotated[
         str | None, typer.Option(help="Safetensors with timm's names, auto, or random.")
     ] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Checkpoint to start from, instead of a backbone alone (safetensors).")
+    ] = None,
     download: Annotated[bool, typer.Option("--download", help="Let libraries fetch pretrained weights.")] = False,
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Leave out missing pictures and bad records (counted).")
@@ -63,6 +66,7 @@ def train(
         "data_fraction": data_fraction,
         "text_pack": text_pack,
         "backbone_weights": backbone_weights,
+        "start_from": None if start_from is None else str(start_from),
         "strict": False if lenient else None,
         "budget_minutes": budget,
     }

@@ -61,6 +61,8 @@ class FewShotPose(BaseModel):
         sigma: Of the heatmap target, in cells of 64.
         dropout: Rate on backbone features and text embeddings before their projections.
         modality_dropout: How often, in training, a sample does without its support features, and without its texts.
+        frozen: Children that do not learn and stay in evaluation mode. With all but `alignment` and `text_projection`,
+            γ = 0 and no norm, text is plugged into a finished visual model, which it starts as, bit for bit.
         unit_inputs: Features and embeddings have unit length: they are scaled by √C, to which a network is used.
 
     Raises:
@@ -82,6 +84,7 @@ class FewShotPose(BaseModel):
         sigma: float = 1.0,
         dropout: float = 0.0,
         modality_dropout: tuple[float, float] = (0.0, 0.0),
+        frozen: Sequence[str] = (),
         unit_inputs: bool = False,
     ) -> None:
         super().__init__()
@@ -106,6 +109,22 @@ class FewShotPose(BaseModel):
         self.alignment = MODELS.build({"type": "CMAA", **(alignment or {}), "width": width}) if both else None
         self.matching = MODELS.build({"type": "Matching", **(matching or {}), "width": width})
         self.decoder = MODELS.build({"type": "KeypointDecoder", **(decoder or {}), "width": width})
+        self.frozen = tuple(frozen)
+        for name in self.frozen:
+            self._child(name).requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "FewShotPose":
+        """Training mode, but for the frozen children."""
+        super().train(mode)
+        for name in self.frozen:
+            self._child(name).eval()
+        return self
+
+    def _child(self, name: str) -> nn.Module:
+        children = dict(self.named_children())
+        if name not in children:
+            raise UsageError("frozen", expected=f"some of {', '.join(children)}", got=repr(name), fix="Mend the name.")
+        return children[name]
 
     def forward(  # noqa: D417, PLR0917  # pyright: ignore[reportIncompatibleMethodOverride] (an Episode's fields)
         self,
@@ -198,7 +217,11 @@ class FewShotPose(BaseModel):
         """Heatmap, proposal and per-layer offset losses over keypoints that prompt and query show."""
         target, shown = gaussian_heatmap(query.points, query.visible, sigma=self.sigma)
         valid = shown & mask
-        layers = {f"loss_offset_{layer}": offset_loss(each, query.points, valid) for layer, each in enumerate(points)}
+        starts = torch.cat([match.proposals[None], points[:-1]]).detach()
+        layers = {
+            f"loss_offset_{layer}": offset_loss(each, query.points, valid & self.decoder.reachable(start, query.points))
+            for layer, (each, start) in enumerate(zip(points, starts, strict=True))
+        }
         if self.heatmap == "cells":
             maps = cell_loss(match.similarity, query.points, valid)
         else:
