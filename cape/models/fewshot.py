@@ -19,7 +19,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from cape.codecs import gaussian_heatmap
-from cape.errors import UsageError
+from cape.errors import PromptError, UsageError
 from cape.losses import cell_loss, heatmap_loss, offset_loss
 from cape.models.fusion.matching import cosine_prior
 from cape.models.layers import drop_modalities, xavier
@@ -158,7 +158,18 @@ class FewShotPose(BaseModel):
             support: Support views.
             names: Keypoint texts.
             mask: Keypoints that exist and may be asked for.
+
+        Raises:
+            PromptError: Not one name a keypoint.
         """
+        if len(names) != mask.shape[1]:
+            raise PromptError(
+                "prompt",
+                expected=f"a name for each of {mask.shape[1]} keypoints",
+                got=str(len(names)),
+                fix='Give as many names as points, "" where there is none.',
+            )
+
         # What the support pictures show at each keypoint, and what it is called
         appearance, shown = self._appearance(support, mask)
         meaning, named = self._meaning(names, mask)

@@ -6,7 +6,7 @@ from mmengine.dataset import default_collate
 
 from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes
-from cape.errors import UsageError
+from cape.errors import PromptError, UsageError
 from cape.models import CMAA, FewShotPose, KeypointDecoder, Matching, VisualEncoder
 from cape.structures import Episode
 
@@ -119,6 +119,24 @@ def test_a_batch_without_a_common_keypoint_is_finite(batch: Episode) -> None:
     model = build()
     losses = model(*batch._replace(mask=torch.zeros_like(batch.mask)), mode="loss")
     assert all(value.isfinite() for value in losses.values())
+
+
+def test_names_and_points_must_agree(batch: Episode, refused) -> None:
+    model = build()
+    for names in ([*batch.names, ("tail", "tail")], batch.names[:-1]):
+        with refused(PromptError, str(batch.mask.shape[1]), str(len(names))):
+            model.prompt(batch.support, names, batch.mask)
+
+
+@pytest.mark.parametrize("off", [0.04, 0.06])
+def test_bounded_refinement_learns_from_what_it_can_reach(batch: Episode, off: float) -> None:
+    model = build(decoder={**SMALL["decoder"], "reach": 0.05}).eval()
+    tokens = model.prompt(batch.support, batch.names, batch.mask)
+    points, match = model.locate(model.visual(batch.query.image), tokens, batch.adjacency)
+    query = batch.query._replace(points=match.proposals + torch.tensor([off, 0.0]))
+    losses = model.losses(points, match, query, tokens.mask)
+    assert (losses["loss_offset_0"] > 0) == (off < 0.05)
+    assert losses["loss_proposal"] > 0
 
 
 def test_neither_modality_is_refused() -> None:
