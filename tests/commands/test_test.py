@@ -79,7 +79,7 @@ def test_a_file_of_another_split_is_refused(shared_data: Path, tmp_path: Path, c
         (["--baseline", "nearest", "--device", "cuda:77"], "a device of this machine"),
         (["--baseline", "nearest", "--device", "nonsense"], "a device of this machine"),
         (["--baseline", "nearest", "--backbone", "resnet18.bogus"], "a timm model name"),
-        (["--baseline", "nearest", "--backbone", "resnet10t", "--download"], "a download by timm"),
+        (["--baseline", "nearest", "--backbone", "resnet10t", "--download"], "hf download timm/"),
         (["--baseline", "copy", "--images", "x"], "a method that looks at pictures"),
         (["--baseline", "copy", "--table", "/proc/x.md"], "a file that can be written"),
     ],

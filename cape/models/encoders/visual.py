@@ -196,8 +196,8 @@ def load_pretrained(
     Args:
         encoder: To fill.
         weights: A safetensors file with timm's names. None takes the weights of an installed package
-            (EfficientNet-Lite0 and -Lite2).
-        download: Let timm fetch the weights it knows for this name. Nothing is fetched unless this is True.
+            (EfficientNet-Lite0 and -Lite2), or those that timm publishes for this name, out of the Hugging Face cache.
+        download: Fetch the latter if the cache does not have them. Nothing is fetched unless this is True.
 
     Raises:
         UsageError: No weights for this name, or tensors that do not fit it.
@@ -205,17 +205,10 @@ def load_pretrained(
     """
     if weights is not None:
         state = _read_safetensors(Path(weights))
-    elif download:
-        state = _downloaded_state(encoder.name)
     elif encoder.name in PACKAGED:
         state = _packaged_state(encoder.name)
     else:
-        raise UsageError(
-            f"backbone {encoder.name}",
-            expected=f"weights (only {', '.join(PACKAGED)} come with a package)",
-            got="none",
-            fix="Give a safetensors file (weights=, --backbone-weights), or allow a download (download=, --download).",
-        )
+        state = _published_state(encoder, download=download)
     own = encoder.network.state_dict()
     wrong = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
     if wrong:
@@ -229,17 +222,25 @@ def load_pretrained(
     return encoder.eval()
 
 
-def _downloaded_state(name: str) -> dict[str, Tensor]:
+def _published_state(encoder: VisualEncoder, *, download: bool) -> dict[str, Tensor]:
+    """The weights that timm publishes, out of the Hugging Face cache; fetched into it if that is allowed."""
     import timm
+    from huggingface_hub import constants, hf_hub_download
 
+    known = timm.get_pretrained_cfg(encoder.name)
+    repository = (known and known.hf_hub_id) or f"timm/{encoder.name}"
     try:
-        return timm.create_model(name, pretrained=True).state_dict()
+        path = hf_hub_download(repository, "model.safetensors", local_files_only=not download)
+        return timm.create_model(
+            encoder.name, pretrained=True, pretrained_cfg_overlay={"file": path}, **encoder.settings["options"]
+        ).state_dict()
     except Exception as error:  # the hub's client raises types of its own, and others without a network
         raise UsageError(
-            f"weights of {name}",
-            expected="a download by timm",
-            got=f"{type(error).__name__}: {error}"[:300],
-            fix="Check the network, or give a local safetensors file.",
+            f"backbone {encoder.name}",
+            expected=f"model.safetensors of {repository} in the Hugging Face cache {constants.HF_HUB_CACHE}",
+            got=f"{type(error).__name__}: {error}".partition("\n")[0][:200] if download else "nothing of it there",
+            fix=f"With a network, allow the download once (--download, download=True) or run: hf download {repository} "
+            "model.safetensors. Or give a safetensors file with timm's names (--backbone-weights, weights=).",
         ) from error
 
 

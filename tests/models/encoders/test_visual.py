@@ -108,9 +108,35 @@ def test_unknown_name_suggests_others() -> None:
         VisualEncoder(name="efficientnet_lite99")
 
 
-def test_no_weights_and_no_network_is_refused() -> None:
-    with pytest.raises(UsageError, match="--download"):
+def test_no_weights_says_what_to_fetch_and_where_it_is_looked_for(refused) -> None:
+    from huggingface_hub import constants
+
+    words = ["timm/resnet10t.c3_in1k", "--download", "hf download", constants.HF_HUB_CACHE]
+    with refused(UsageError, *words):
         load_pretrained(VisualEncoder(name="resnet10t"))
+    with refused(UsageError, *words):  # the tests' sockets are closed
+        load_pretrained(VisualEncoder(name="resnet10t"), download=True)
+
+
+def test_published_weights_come_out_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through timm's own filter: here the position embedding of another picture size."""
+    import timm
+
+    torch.manual_seed(3)
+    state = timm.create_model("vit_tiny_patch16_224", num_classes=1000).state_dict()
+    save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / "model.safetensors")
+    asked = []
+
+    def cached(repository: str, file: str, *, local_files_only: bool) -> str:
+        asked.append((repository, file, local_files_only))
+        return str(tmp_path / file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", cached)
+    encoder = load_pretrained(VisualEncoder(name="vit_tiny_patch16_224", options={"img_size": 160}))
+    assert asked == [("timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k", "model.safetensors", True)]
+    own = encoder.network.state_dict()
+    assert torch.equal(own["blocks.0.attn.qkv.weight"], state["blocks.0.attn.qkv.weight"])
+    assert own["pos_embed"].shape == (1, 101, 192) and own["pos_embed"].abs().sum() > 0
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "swinv2_cr_tiny_ns_224", "vit_tiny_patch16_224", "convnext_atto"])
