@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from cape import compat
 from cape.data.samples import sample_pictures
 from cape.data.transforms import Square, normalise, warp
 from cape.errors import DependencyError, UsageError
@@ -83,9 +84,9 @@ def test_unit_length_makes_inner_products_mean_cosines() -> None:
 @pytest.mark.parametrize("name", PACKAGED)
 def test_packaged_weights_know_a_cat(name: str) -> None:
     """Tensors mapped in the wrong order, wrong input statistics or a wrong epsilon would not."""
-    import timm
-
     encoder = load_pretrained(VisualEncoder(name=name))
+    import timm  # not before: `compat` has to make it importable
+
     classifier = timm.create_model(name, bn_eps=visual.TENSORFLOW_EPSILON).eval()
     classifier.load_state_dict(visual._packaged_state(name))
     picture = sample_pictures().picture(0)
@@ -120,6 +121,7 @@ def test_no_weights_says_what_to_fetch_and_where_it_is_looked_for(refused) -> No
 
 def test_published_weights_come_out_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through timm's own filter: here the position embedding of another picture size."""
+    compat.prepare()
     import timm
 
     torch.manual_seed(3)
@@ -142,6 +144,7 @@ def test_published_weights_come_out_of_the_cache(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("name", ["resnet10t", "swinv2_cr_tiny_ns_224", "vit_tiny_patch16_224", "convnext_atto"])
 def test_timm_s_own_weights_load_and_run(name: str, tmp_path: Path) -> None:
     """What a user has on disk: the state dict of the whole network, class head included."""
+    compat.prepare()
     import timm
 
     state = {key: value.contiguous() for key, value in timm.create_model(name).state_dict().items()}
