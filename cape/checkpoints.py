@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -138,7 +139,7 @@ def read_weights(path: Path, *, allow_pickle: bool = False) -> dict[str, Tensor]
             str(path),
             expected="a safetensors file",
             got="a pickle, which can carry code",
-            fix="Convert it, or if you trust where it comes from allow it (--allow-pickle): tensors alone are read.",
+            fix="Convert it; or if you trust it and the command has --allow-pickle, allow it: tensors alone are read.",
         )
     try:
         if path.suffix not in PICKLES:
@@ -154,6 +155,14 @@ def read_weights(path: Path, *, allow_pickle: bool = False) -> dict[str, Tensor]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise DataError(str(path), expected="a dictionary of tensors", got=type(content).__name__, fix="Convert it.")
     return content
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """The strings in the header of a safetensors file; none of a pickle."""
+    if path.suffix in PICKLES:
+        return {}
+    with safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
 
 
 def load_weights(model: nn.Module, path: Path, *, allow_pickle: bool = False, may_lack: tuple[str, ...] = ()) -> None:

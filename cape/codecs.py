@@ -45,7 +45,8 @@ def cell_centres(height: int, width: int, *, like: Tensor) -> Float[Tensor, "H W
 
 def expected_point(weight: Float[Tensor, "*B H W"]) -> Float[Tensor, "*B 2"]:
     """Mean cell centre under weights that sum to 1 (the global soft-argmax, once softmax has been applied)."""
-    return torch.einsum("...hw,hwc->...c", weight, cell_centres(*weight.shape[-2:], like=weight))
+    weight = weight.to(torch.promote_types(weight.dtype, torch.float32))  # half a step of half precision is a pixel
+    return (weight[..., None] * cell_centres(*weight.shape[-2:], like=weight)).sum(dim=(-3, -2))
 
 
 def soft_argmax(logits: Float[Tensor, "*B H W"]) -> Float[Tensor, "*B 2"]:

@@ -7,19 +7,15 @@ cannot do that itself: by the time a child config says `split = 3`, its base has
 
 import ast
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import is_main_process
 
 from cape import compat
 from cape.errors import CapeError, UsageError
-from cape.files import write_atomically
-from cape.hooks import saved_epochs, weights_path
 
 FACTS = {
     "split": 1,
@@ -44,13 +40,6 @@ PARTS = (
     "default_scope",
 )  # fmt: skip
 """What mmengine's Runner takes."""
-NO_DIFFERENCE = (
-    "data_root", "pictures", "budget_minutes", "features.folder", "log_processor", "log_level", "visualizer", "env_cfg",
-    "default_hooks.logger",
-)  # fmt: skip
-"""What may change between a run and its resumption: the weights do not depend on it."""
-LOADING = ("num_workers", "persistent_workers", "prefetch_factor", "pin_memory")
-"""The same, of data loaders."""
 
 
 def load_config(path: str | Path, changes: Mapping[str, Any] | None = None) -> Config:
@@ -103,61 +92,6 @@ def unknown_key(key: str, known: Sequence[str], *, where: str) -> UsageError:
     return UsageError(where, expected="keys that mean something here", got=repr(key), fix=f"Known: {close}.")
 
 
-def claim(work_dir: Path, config: Config, *, resume: bool) -> None:
-    """Make a folder this run's, or find that it is already.
-
-    Raises:
-        UsageError: It holds another run, or this one and `resume` is not asked for.
-    """
-    record = work_dir / "run.json"
-    ours = identity(config)
-    # A kill before the first state leaves weights of epoch 1 alone; more of them are a run whose states are gone.
-    weights = [path.name for path in weights_path(work_dir, "best").parent.glob("epoch_*.safetensors")]
-    if saved_epochs(work_dir) or set(weights) - {"epoch_1.safetensors"}:
-        if not resume or not saved_epochs(work_dir):
-            raise UsageError(
-                str(work_dir), expected="an empty folder for a new run", got="a run with checkpoints",
-                fix="Add --resume to continue it (needs its folder resume/), or choose another --work-dir.",
-            )  # fmt: skip
-        theirs = _read_record(record)
-        for key in sorted({*ours, *theirs}):
-            if ours.get(key) != theirs.get(key):
-                raise UsageError(
-                    str(work_dir), expected=f"a run with {key} = {ours.get(key)}", got=str(theirs.get(key)),
-                    fix="Resume with the config that began it, or choose another --work-dir.",
-                )  # fmt: skip
-    if is_main_process():
-        write_atomically(record, json.dumps(ours, indent=1) + "\n")
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise UsageError(
-            str(path), expected="the record of the run that the checkpoints beside it belong to", got=str(error),
-            fix="Choose another --work-dir.",
-        ) from error  # fmt: skip
-
-
-def identity(config: Config) -> dict[str, Any]:
-    """What the weights of a run depend on, flat: dotted keys and JSON values."""
-    flat: dict[str, Any] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, Mapping):
-            for key in value:
-                walk(f"{prefix}.{key}" if prefix else key, value[key])
-        elif isinstance(value, list | tuple):
-            for place, each in enumerate(value):
-                walk(f"{prefix}.{place}", each)
-        elif not f"{prefix}.".startswith(tuple(f"{each}." for each in NO_DIFFERENCE)) and not prefix.endswith(LOADING):
-            flat[prefix] = value
-
-    walk("", json.loads(json.dumps(config.to_dict(), default=str)))
-    return flat
-
-
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
     """`model.width=64` and the like: dotted keys, values as Python literals where they are one, else text.
 
@@ -169,8 +103,9 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
         key, sign, value = pair.partition("=")
         if not sign or not key:
             raise UsageError("--cfg-options", expected="KEY=VALUE", got=pair, fix="For example model.width=64.")
+        words = {"true": True, "false": False, "none": None}
         try:
-            options[key] = ast.literal_eval(value)
+            options[key] = words[value.lower()] if value.lower() in words else ast.literal_eval(value)
         except (ValueError, SyntaxError):
             options[key] = value
     return options

@@ -1,9 +1,12 @@
 """The engine: from a config to a run of mmengine's Runner."""
 
+import copy
 import inspect
+import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +22,16 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from cape.checkpoints import load_weights
-from cape.configuration import claim, unknown_key
+from cape.checkpoints import load_weights, read_header
+from cape.configuration import unknown_key
 from cape.data.episodes import Episodes
-from cape.errors import UsageError
+from cape.errors import CapeError, DataError, UsageError
 from cape.features import Progress, find_device, make_bank, silent
 from cape.hooks import TimeBudget, saver
 from cape.models.encoders.visual import load_pretrained
 from cape.models.fewshot import FewShotPose
 from cape.registry import DATASETS, MODELS
+from cape.runs import claim, identity
 
 MANY_LINES = 4
 
@@ -47,9 +51,19 @@ def make_model(config: Config, *, download: bool = False) -> FewShotPose:
 
 
 def load_model(
-    config: Config, checkpoint: Path, *, allow_pickle: bool = False, download: bool = False, device: str = "auto"
+    config: Config,
+    checkpoint: Path,
+    *,
+    allow_pickle: bool = False,
+    download: bool = False,
+    device: str = "auto",
+    changed: Collection[str] = (),
 ) -> FewShotPose:
     """A trained model in evaluation mode.
+
+    Weights that fit may still be another model's: heads, strides or a text style leave no trace in their shapes. What
+    the checkpoint says of its run is compared with the config, never executed; so is the split, whose test categories
+    another split trains on.
 
     Args:
         config: Of its training.
@@ -57,12 +71,21 @@ def load_model(
         allow_pickle: See `checkpoints.read_weights`.
         download: See `make_model`.
         device: "auto" is the GPU where there is one.
+        changed: Dotted keys that may differ from the training's; not the split.
 
     Raises:
-        CapeError: The file is damaged, of another architecture or a pickle, or there is no such device.
+        CapeError: The file is damaged, of another model or a pickle, or there is no such device.
     """
     model = make_model(config, download=download)
     load_weights(model, checkpoint, allow_pickle=allow_pickle)
+    ours, theirs = identity(config), json.loads(read_header(checkpoint).get("run", "{}"))
+    for key in sorted({*ours, *theirs} if theirs else ()):
+        matters = key == "split" or (key.startswith(("model.", "text_")) and key not in changed)
+        if matters and ours.get(key) != theirs.get(key):
+            raise DataError(
+                str(checkpoint), expected=f"a model with {key} = {ours.get(key)}", got=str(theirs.get(key)),
+                fix="Give the config and the options that it was trained with.",
+            )  # fmt: skip
     model.to(find_device(device))
     return model.eval()
 
@@ -79,6 +102,11 @@ def load_start(model: FewShotPose, config: Config, *, download: bool = False) ->
         DataError: The checkpoint is damaged, or of another architecture.
     """
     wanted = config.backbone_weights
+    if config.start_from is None and set(model.frozen) - {"visual"}:
+        raise UsageError(
+            "start_from", expected=f"trained weights of what is frozen ({', '.join(model.frozen)})", got="none",
+            fix="Give --start-from CHECKPOINT.",
+        )  # fmt: skip
     if config.start_from is not None:
         new = [name for name, _ in model.named_children() if name not in model.frozen]
         may_lack = tuple(f"{name}." for name in new) if model.frozen else ()
@@ -128,32 +156,36 @@ def _with_facts(registry: Any, options: Mapping[str, Any], facts: Mapping[str, A
 
 
 def _build(registry: Any, options: Mapping[str, Any], *, where: str) -> Any:
-    try:
+    with told(where):
         return registry.build(dict(options))
-    except TypeError as error:
-        if "unexpected keyword" not in str(error) and "required keyword" not in str(error):
-            raise
-        got = str(error).rpartition("__init__() ")[2]
-        raise UsageError(where, expected="the options of its type", got=got, fix="Check the spelling.") from error
-    except KeyError as error:
-        got = str(error.args[0]).partition(". ")[0]
-        raise UsageError(where, expected="a registered type", got=got, fix="Check `type`.") from error
+
+
+@contextmanager
+def told(where: str) -> Iterator[None]:
+    """Other libraries' words for a config that does not fit, as an error that says where."""
+    try:
+        yield
+    except CapeError:
+        raise
+    except (TypeError, ValueError, KeyError, AssertionError, AttributeError) as error:
+        got = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
+        raise UsageError(where, expected="options that go together", got=got, fix="Check keys and values.") from error
 
 
 def make_loader(episodes: Episodes, options: Mapping[str, Any], *, seed: int) -> DataLoader:
     """A loader whose order depends on seed and epoch alone, and which leaves torch's global generator as it was."""
     rest = {key: value for key, value in options.items() if key not in ("dataset", "sampler", "collate_fn")}
-    shuffle = dict(options.get("sampler") or {}).get("shuffle", True)
-    try:
+    if not rest.get("num_workers"):
+        rest["persistent_workers"] = False
+    with told("dataloader"):
+        sampler = {key: value for key, value in dict(options["sampler"]).items() if key != "type"}
         return DataLoader(
             episodes,
-            sampler=DefaultSampler(episodes, shuffle=shuffle, seed=seed),
+            sampler=DefaultSampler(episodes, seed=seed, **sampler),
             collate_fn=FUNCTIONS.get(options["collate_fn"]["type"]),
             generator=torch.Generator(),
             **rest,
         )
-    except (TypeError, ValueError) as error:
-        raise UsageError("dataloader", expected="DataLoader's options", got=str(error), fix="Mend them.") from error
 
 
 class EpisodeRunner(Runner):
@@ -170,6 +202,28 @@ class EpisodeRunner(Runner):
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(lambda record: record.getMessage().count("\n") < MANY_LINES)
         return logger
+
+    # What mmengine builds only when training begins: its errors do not say which part of the config they are about.
+
+    def build_train_loop(self, loop: Any) -> Any:
+        """As mmengine, in our words."""
+        with told("train_cfg"):
+            return super().build_train_loop(loop)
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """As mmengine, in our words."""
+        with told("optim_wrapper"):
+            return super().build_optim_wrapper(optim_wrapper)
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """As mmengine, in our words."""
+        with told("param_scheduler"):
+            return super().build_param_scheduler(scheduler)
+
+    def build_val_loop(self, loop: Any) -> Any:
+        """As mmengine, in our words."""
+        with told("val_cfg"):
+            return super().build_val_loop(loop)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """As mmengine, which names a GPU even where there is none."""
@@ -226,22 +280,26 @@ def make_runner(
     """
     if amp and not torch.cuda.is_available():
         raise UsageError("--amp", expected="a GPU", got="none", fix="Leave it out on a CPU.")
+    if launcher == "none" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("torchrun", expected="--launcher pytorch", got="none", fix="Add it: the processes must meet.")
     if launcher != "none" and not is_distributed():
         _join()
+    config = copy.deepcopy(config)
     if amp:  # before the claim: a run of one precision is not resumed in the other
         config.optim_wrapper["type"] = "AmpOptimWrapper"
-    claim(work_dir, config, resume=resume)
     model = make_model(config, download=download)
     load_start(model, config, download=download)
+    data = {subset: make_episodes(config, subset, size=model.visual.size) for subset in ("train", "val")}
+    claim(work_dir, config, data=" ".join(episodes.digest() for episodes in data.values()), resume=resume)
     loaders = {}
-    for subset in ("train", "val"):
-        episodes = make_episodes(config, subset, size=model.visual.size)
+    for subset, episodes in data.items():
         if model.text is not None:  # now, so that missing weights are told before the work begins
             model.text.embed([text for each in episodes.source.categories.values() for text in each.texts])
         if config.features:
             episodes.bank = _bank(config, model, episodes, subset, progress)
         loaders[subset] = make_loader(episodes, config[f"{subset}_dataloader"], seed=config.seed)
-    return _runner(config, model, loaders, work_dir=work_dir, resume=resume, launcher=launcher)
+    with told("hooks, evaluator or visualizer"):
+        return _runner(config, model, loaders, work_dir=work_dir, resume=resume, launcher=launcher)
 
 
 def _bank(config: Config, model: FewShotPose, episodes: Episodes, subset: str, progress: Progress) -> Any:
@@ -257,6 +315,7 @@ def _bank(config: Config, model: FewShotPose, episodes: Episodes, subset: str, p
         variants=variants if subset == "train" else 1,
         seed=config.seed,
         folder=None if folder is None else Path(folder).expanduser(),
+        workers=config[f"{subset}_dataloader"].get("num_workers", 0),
         progress=progress,
     )
 
@@ -265,6 +324,9 @@ def _runner(
     config: Config, model: FewShotPose, loaders: Mapping[str, DataLoader], *, work_dir: Path, resume: bool,
     launcher: str,
 ) -> EpisodeRunner:  # fmt: skip
+    for schedule in config.get("param_scheduler") or ():
+        if schedule.get("by_epoch") and schedule["type"] == "OneCycleLR":
+            schedule.setdefault("total_steps", config.train_cfg.max_epochs)
     hooks = [*config.get("custom_hooks", [])]
     if config.budget_minutes is not None:
         hooks.append({"type": TimeBudget, "minutes": config.budget_minutes})

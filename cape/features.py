@@ -1,6 +1,7 @@
 """Features of frozen encoders: computed once per picture, and kept on disk if asked to."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -89,7 +90,7 @@ class _Variants(Dataset):
     def __getitem__(self, item: int) -> View:
         number = self.episodes.source.instances[item].id
         rngs = [np.random.default_rng((self.seed, number, variant)) for variant in range(1, self.variants)]
-        views = [self.episodes.view(item, rng) for rng in (None, *rngs)]
+        views = self.episodes.views(item, [None, *rngs])
         return View(*(torch.stack(field) for field in zip(*views, strict=True)))
 
 
@@ -120,13 +121,15 @@ def make_bank(
 
     Raises:
         PictureError: A picture is missing or corrupt.
+        UsageError: It would not fit into this machine's memory.
     """
     identity = encoder_digest(encoder)
     loader = DataLoader(
         _Variants(episodes, variants, seed), batch_size=None, num_workers=workers, generator=torch.Generator()
     )
-    views: list[View] = []
-    for pictured in progress(loader, "encoding views"):
+    bank: Tensor | None = None
+    labels: list[View] = []
+    for row, pictured in enumerate(progress(loader, "encoding views")):
         name = hashlib.sha256(identity + pictured.image.numpy().tobytes()).hexdigest()
         path = None if folder is None else folder / name[:2] / f"{name}.safetensors"
         feature = _read(path)
@@ -134,8 +137,24 @@ def make_bank(
             feature = _encode(encoder, pictured.image)
             if path is not None:
                 write_atomically(path, save({"feature": feature}))
-        views.append(pictured._replace(image=feature))
-    return View(*(torch.stack(field) for field in zip(*views, strict=True)))
+        bank = _room(len(loader), feature) if bank is None else bank
+        bank[row] = feature
+        labels.append(pictured._replace(image=feature[:0]))
+    return View(*(torch.stack(field) for field in zip(*labels, strict=True)))._replace(image=bank)
+
+
+def _room(instances: int, feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "M B C H W"]:
+    """Space for all, asked for at once: a stack of a list would need it twice."""
+    needed = instances * feature.nbytes / 2**30
+    present = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    if needed > 0.8 * present:
+        raise UsageError(
+            "features",
+            expected=f"views that fit into {present:.0f} GiB of memory",
+            got=f"{instances} instances with {len(feature)} views each, {needed:.0f} GiB",
+            fix="Lower features.variants, or train without a bank (features=None).",
+        )
+    return feature.new_empty((instances, *feature.shape))
 
 
 def encoder_digest(encoder: VisualEncoder) -> bytes:

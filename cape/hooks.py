@@ -16,9 +16,9 @@ began with, since their number is part of the batch size.
 import bisect
 import hashlib
 import io
+import json
 import math
 import random
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from cape.errors import DataError, UsageError
 from cape.files import write_atomically
 from cape.inference import predict_episodes
 from cape.registry import HOOKS, LOOPS
+from cape.runs import epochs_in, identity, saved_epochs, state_path, weights_path
 
 _OLDER = "Resume from an older epoch."
 
@@ -80,11 +81,13 @@ class EpisodeLoop(BaseLoop):
         self.runner.call_hook("before_val_epoch")
         episodes: Any = self.dataloader.dataset
         rows = np.array_split(np.arange(len(episodes)), get_world_size())[get_rank()]
-        model, workers = unwrapped(self.runner.model), self.dataloader.num_workers
+        model, loader = unwrapped(self.runner.model), self.dataloader
         for buffer in model.buffers():
             broadcast(buffer)  # a batch norm's statistics are each process's own, and process 0 saves
         if len(rows):  # more processes than pairs leave some without any
-            for labels, poses in predict_episodes(model, episodes, rows=rows, workers=workers):
+            for labels, poses in predict_episodes(
+                model, episodes, rows=rows, pictures=loader.batch_size or 16, workers=loader.num_workers
+            ):
                 self.evaluator.process(data_samples=poses, data_batch=labels)  # type: ignore[arg-type]
         metrics = self.evaluator.evaluate(len(episodes))
         self.runner.call_hook("after_val_epoch", metrics=metrics)
@@ -113,8 +116,10 @@ class Checkpoints(Hook):
     @master_only
     def before_train(self, runner: Runner) -> None:
         """Clear away what a kill left: files half written, as large as a checkpoint each, and epochs to be pruned."""
-        for path in Path(runner.work_dir).rglob(".cape-*"):  # the names of `write_atomically`
-            path.unlink(missing_ok=True)
+        folder = Path(runner.work_dir)
+        for place in (folder, folder / "checkpoints", folder / "resume"):
+            for path in place.glob(".cape-*"):  # the names of `write_atomically`
+                path.unlink(missing_ok=True)
         if runner.epoch:
             self._prune(runner.work_dir, runner.epoch)
 
@@ -171,13 +176,14 @@ class Checkpoints(Hook):
         for old in past[self.keep :]:
             state_path(work_dir, old).unlink(missing_ok=True)
         # By their own names, since a kill between the two leaves weights without a state.
-        for old in _epochs(weights_path(work_dir, "best").parent, ".safetensors"):
+        for old in epochs_in(weights_path(work_dir, "best").parent, ".safetensors"):
             if old < min(past[: self.keep]):
                 weights_path(work_dir, f"epoch_{old}").unlink(missing_ok=True)
 
     @master_only
     def _write_weights(self, runner: Runner, name: str, epoch: int) -> str:
-        about = {"epoch": str(epoch), self.best: str(self.highest), "library": "cape"}
+        about = {"epoch": str(epoch), "library": "cape", "run": json.dumps(identity(runner.cfg))}
+        about |= {self.best: str(self.highest)} if name == "best" else {}
         return save_weights(weights_path(runner.work_dir, name), unwrapped(runner.model).state_dict(), about=about)
 
     def resume(self, runner: Runner) -> int:
@@ -283,28 +289,6 @@ def validates(runner: Runner, epoch: int) -> bool:
     interval = loop.dynamic_intervals[bisect.bisect(loop.dynamic_milestones, epoch + 1) - 1]
     due = epoch % interval == 0 or epoch == loop.max_epochs
     return runner.val_loop is not None and epoch >= loop.val_begin and due
-
-
-def weights_path(work_dir: str | Path, name: str) -> Path:
-    """Where a run keeps weights: `epoch_N` or `best`."""
-    return Path(work_dir) / "checkpoints" / f"{name}.safetensors"
-
-
-def state_path(work_dir: str | Path, epoch: int) -> Path:
-    """Where a run keeps its private state."""
-    return Path(work_dir) / "resume" / f"epoch_{epoch}.pth"
-
-
-def saved_epochs(work_dir: str | Path) -> list[int]:
-    """Epochs with a resume state, newest first."""
-    return _epochs(Path(work_dir) / "resume", ".pth")
-
-
-def _epochs(folder: Path, suffix: str) -> list[int]:
-    names = (
-        re.fullmatch(r"epoch_([1-9][0-9]{0,8})", path.stem) for path in folder.glob(f"*{suffix}") if path.is_file()
-    )
-    return sorted((int(name[1]) for name in names if name), reverse=True)
 
 
 def _read_state(work_dir: str | Path, epoch: int) -> dict[str, Any]:

@@ -95,6 +95,7 @@ def predict_episodes(
     *,
     rows: Int64[np.ndarray, "_"] | None = None,
     batch_size: int = 60,
+    pictures: int = 16,
     workers: int = 0,
     progress: Progress = silent,
 ) -> Iterator[tuple[Episode, list[Pose]]]:
@@ -108,6 +109,7 @@ def predict_episodes(
         episodes: With pairs, grouped by category as `official_pairs` gives them.
         rows: Which pairs, ascending; None: all.
         batch_size: Pairs at once; a multiple of the 15 queries of an episode compiles each prompt once.
+        pictures: Pictures encoded at once.
         workers: Processes that decode pictures.
         progress: Shows the progress.
 
@@ -122,7 +124,7 @@ def predict_episodes(
     blocks = np.split(rows, np.flatnonzero(np.diff(categories)) + 1)
     for block in progress(blocks, "evaluating"):
         used = np.unique(table[block])
-        features = _features(model, episodes, used, workers=workers)
+        features = _features(model, episodes, used, pictures=pictures, workers=workers)
         for batch in np.split(block, range(batch_size, len(block), batch_size)):
             labels = collate_episodes([episodes.labels(int(row)) for row in batch])
             supports, query = table[batch, :-1], np.searchsorted(used, table[batch, -1])
@@ -147,10 +149,10 @@ def _pairs_of(episodes: Episodes) -> Pairs:
 
 
 def _features(
-    model: FewShotPose, episodes: Episodes, used: Int64[np.ndarray, "_"], *, workers: int
+    model: FewShotPose, episodes: Episodes, used: Int64[np.ndarray, "_"], *, pictures: int, workers: int
 ) -> Float[Tensor, "M C H W"]:
     if episodes.bank is None:
-        return encode_crops(episodes.source, used.tolist(), model.visual, workers=workers)
+        return encode_crops(episodes.source, used.tolist(), model.visual, batch_size=pictures, workers=workers)
     return episodes.bank.image[torch.from_numpy(used), 0].float().to(next(model.parameters()).device)
 
 

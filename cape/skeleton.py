@@ -13,7 +13,9 @@ from cape.errors import SkeletonError
 _SIDE = re.compile(r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[LR]))(?i:left|right)(?![a-z])")
 _LETTER_FIRST = re.compile(r"^[LR](?=[A-Z_])")
 _LETTER_LAST = re.compile(r"(?<=[a-z])[LR](?=\d*$)")
-_OTHER = {"left": "right", "right": "left", "L": "R", "R": "L"}
+# Too loose alone ("leftover", "l"): believed where the name of the other side is there.
+_CONFIRMED = (re.compile(r"^(?:left|right)(?=[a-z])"), re.compile(r"(?<![A-Za-z])[lr](?![A-Za-z])"))
+_OTHER = {"left": "right", "right": "left", "L": "R", "R": "L", "l": "r", "r": "l"}
 
 
 @dataclass(frozen=True)
@@ -129,14 +131,22 @@ def _match_case(word: str, model: str) -> str:
 
 
 def swap_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Infer the swap pairs of a skeleton from its names: those that differ only by left and right."""
+    """Infer the swap pairs of a skeleton from its names: those that differ only by left and right.
+
+    "leftear" and "l_fore_foot" count as sides here, where the other name is there to confirm it.
+    """
     place: dict[str, int] = {}
     for index, name in enumerate(names):
         place.setdefault(name.lower(), index)  # of names that differ by case alone, the first has the partner
     pairs = []
     for index, name in enumerate(names):
-        other = other_side(name)
-        partner = place.get(other.lower()) if other else None
+        others = (
+            other_side(name),
+            *(side.sub(lambda found: _OTHER[found[0].lower()], name.lower()) for side in _CONFIRMED),
+        )
+        partner = next(
+            (place[other.lower()] for other in others if other and place.get(other.lower(), index) != index), None
+        )
         if partner is not None and index < partner and place[name.lower()] == index:
             pairs.append((index, partner))
     return tuple(pairs)

@@ -1,4 +1,4 @@
 """The small model with names alone, to compare `cape_lite` with. Any split by `--split`."""
 
 _base_ = ["_base_/lite.py"]
-model = dict(support=None)
+model = dict(support=None, matching=dict(prior=None, trust=1.0))

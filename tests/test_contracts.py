@@ -6,6 +6,7 @@ import pytest
 
 import cape.data
 import cape.models
+from cape.errors import UsageError
 from cape.registry import DATASETS, MODELS
 
 REGISTERED = [*DATASETS.module_dict.items(), *MODELS.module_dict.items()]
@@ -26,8 +27,24 @@ def test_constructors_are_keyword_only_and_refuse_misspelt_keys(name: str, kind:
     assert all(each.kind is inspect.Parameter.KEYWORD_ONLY for each in parameters), f"{name}: keyword-only, no **kwargs"
     registry = DATASETS if name in DATASETS.module_dict else MODELS
     required = {each.name: "x" for each in parameters if each.default is inspect.Parameter.empty}
-    with pytest.raises(TypeError, match="misspelt"):
+    with pytest.raises(UsageError, match="misspelt"):
         registry.build({"type": name, **required, "misspelt": 1})
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"type": "CMAA", "pairing": "Bias"}, "'bias', 'hard', 'none'"),
+        ({"type": "CMAA", "lead": "visuel"}, "'visual', 'text', 'both'"),
+        ({"type": "GraphFeedForward", "mode": "Pre"}, "'pre'"),
+        ({"type": "SupportEncoder", "shots": "any"}, "'all', 'shown'"),
+        ({"type": "Matchin"}, "Matching"),
+    ],
+)
+def test_a_choice_that_does_not_exist_is_refused(options: dict, words: str) -> None:
+    """Else a misspelt value would quietly be another model."""
+    with pytest.raises(UsageError, match=words):
+        MODELS.build(options)
 
 
 @pytest.mark.parametrize(("name", "kind"), REGISTERED, ids=[name for name, _ in REGISTERED])

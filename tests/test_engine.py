@@ -78,10 +78,10 @@ def test_the_seed_makes_the_weights(file: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"model.widht": 3}, (UsageError, "model", "widht")),
+        ({"model.widht": 3}, (UsageError, "FewShotPose", "widht")),
         ({"model.matching.depth": 3}, (UsageError, "depth")),
         ({"model.type": "FewShotPse"}, (UsageError, "FewShotPse")),
-        ({"train_dataloader.dataset.source.instancs": 3}, (UsageError, "source", "instancs")),
+        ({"train_dataloader.dataset.source.instancs": 3}, (UsageError, "Drawn", "instancs")),
         ({"train_dataloader.dataset.type": "Episdes"}, (UsageError, "Episdes")),
         ({"train_dataloader.btch_size": 3}, (UsageError, "btch_size")),
         ({"backbone_weights": "auto"}, (UsageError, "resnet10t")),

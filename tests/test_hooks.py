@@ -16,7 +16,8 @@ from torch import nn
 from cape import hooks
 from cape.checkpoints import read_weights
 from cape.errors import UsageError
-from cape.hooks import Checkpoints, EpisodeLoop, TimeBudget, saved_epochs, saver, state_path, validates, weights_path
+from cape.hooks import Checkpoints, EpisodeLoop, TimeBudget, saver, validates
+from cape.runs import saved_epochs, state_path, weights_path
 
 
 class FakeRunner(Runner):

@@ -1,9 +1,11 @@
 """`cape table`: train and evaluate several configs over splits and seeds, and write the table."""
 
+import json
 import os
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -52,7 +54,9 @@ def table(
     splits: Annotated[str, typer.Option(help="For example 1,3 (default: all five).")] = "1,2,3,4,5",
     seeds: Annotated[str, typer.Option(help="For example 0,1,2.")] = "0",
     baseline: Annotated[list[str] | None, typer.Option(help="As for cape test; repeat it for several.")] = None,
-    budget: Annotated[float | None, typer.Option(help="Minutes of training a run, at most.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Minutes of training after which a run's epoch at hand is its last.")
+    ] = None,
     episodes: Annotated[
         int | None, typer.Option(min=1, help="Test episodes a category (default: the official 200).")
     ] = None,
@@ -69,6 +73,9 @@ def table(
     from cape.commands.console import say
 
     check_writable(out)
+    stems = [Path(config).stem for config in configs]
+    if len(set(stems)) < len(stems):
+        raise UsageError("CONFIGS", expected="files of different names", got=", ".join(stems), fix="Rename one.")
     numbers, runs_seeds = _numbers("--splits", splits), _numbers("--seeds", seeds)
     if not set(numbers) <= {1, 2, 3, 4, 5}:
         raise UsageError("--splits", expected="numbers from 1 to 5", got=splits, fix="Mend it.")
@@ -89,9 +96,13 @@ def table(
         begin = time.monotonic()
         for command in _commands(each, train_flags, [*test_flags, *(options if each.config else names)]):
             _carry_out(each, command, threads=max(1, (os.cpu_count() or 1) // jobs))
+        write_atomically(each.folder / "command.json", made_by(each))
         return time.monotonic() - begin
 
-    open_runs = [each for each in runs if not each.scores.is_file()]
+    def made_by(each: Run) -> str:
+        return json.dumps([train_flags, test_flags, names if each.config is None else options])
+
+    open_runs = [each for each in runs if not _is_complete(each, made_by(each))]
     say(f"{len(runs) - len(open_runs)} of {len(runs)} runs are complete.")
     failed = []
     with ThreadPoolExecutor(jobs) as pool:
@@ -107,6 +118,18 @@ def table(
     say(f"Written to {out}")
 
 
+def _is_complete(each: Run, made_by: str) -> bool:
+    """Whether a run is there, and was made by a command like this one."""
+    record = each.folder / "command.json"
+    if not each.scores.is_file() or not record.is_file():
+        return False
+    if (theirs := record.read_text(encoding="utf-8")) != made_by:
+        raise UsageError(
+            str(each.folder), expected=f"a run with {made_by}", got=theirs, fix="Use another --work-dir, or remove it."
+        )
+    return True
+
+
 def _numbers(flag: str, text: str) -> list[int]:
     try:
         return list(dict.fromkeys(int(each) for each in text.split(",")))
@@ -116,13 +139,21 @@ def _numbers(flag: str, text: str) -> list[int]:
 
 def _commands(each: Run, train_flags: list[str], test_flags: list[str]) -> Iterator[list[str]]:
     """What a run consists of."""
-    scores = ["--split", str(each.split), "--scores", str(each.scores)]
+    scores = ["--scores", str(each.scores)]
     if each.config is None:
-        yield ["test", *test_flags, *scores]
+        yield ["test", *test_flags, "--split", str(each.split), *scores]
         return
     own = ["--split", str(each.split), "--seed", str(each.seed), "--work-dir", str(each.folder), "--resume"]
     yield ["train", each.config, *train_flags, *own]
-    yield ["test", each.config, str(each.folder / "checkpoints" / "best.safetensors"), *test_flags, *scores]
+    yield [
+        "test",
+        each.config,
+        str(each.folder / "checkpoints" / "best.safetensors"),
+        *test_flags,
+        "--cfg-options",
+        f"split={each.split}",
+        *scores,
+    ]
 
 
 def _carry_out(each: Run, command: Sequence[str], *, threads: int) -> None:
@@ -148,14 +179,15 @@ def _report(runs: list[Run], configs: list[str], numbers: list[int]) -> str:
     reference = next(method for method in methods if method.name == Path(configs[-1]).stem)
     others = [method for method in methods if method is not reference]
     parts = [f"Command:\n\n    {invocation()}", grid(comparison_table(methods, splits))]
-    parts += ["Paired differences; the intervals resample the categories of each split:"]
-    parts += [grid(difference_table(reference, others, splits))]
+    if others:
+        parts += ["Paired differences; the intervals resample categories, and query pictures within them:"]
+        parts += [grid(difference_table(reference, others, splits))]
     with_names = {number: split for number, split in splits.items() if split.named.any()}
     if any(not split.named.all() for split in splits.values()) and with_names:
         left = ", ".join(str(number) for number in numbers if number not in with_names)
         parts += ["Only the categories with real keypoint names" + (f" (none in split {left}):" if left else ":")]
         parts += [grid(comparison_table(methods, with_names, named=True))]
-        parts += [grid(difference_table(reference, others, with_names, named=True))]
+        parts += [grid(difference_table(reference, others, with_names, named=True))] if others else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -167,9 +199,9 @@ def _collect(runs: list[Run]) -> "tuple[list[Method], dict[int, Split]]":
     found: dict[str, dict[int, dict[int, dict[str, np.ndarray]]]] = {}
     for each in sorted(runs, key=lambda each: each.config is not None):
         scores = _read(each.scores)
-        pairs = Split(scores.pop("category").astype(np.int64), scores.pop("named").astype(bool))
+        pairs = Split(*(scores.pop(field) for field in Split._fields))
         known = splits.setdefault(each.split, pairs)
-        if not np.array_equal(known.category, pairs.category):
+        if not np.array_equal(known.query, pairs.query):
             raise DataError(
                 str(each.scores), expected="the pairs of the other runs", got="others", fix="Use another --work-dir."
             )
@@ -185,7 +217,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path) as content:
             return {key.split("|", 1)[1]: content[key] for key in content.files}
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError, IndexError, zipfile.BadZipFile) as error:
         raise DataError(
             str(path), expected="scores that cape test wrote", got=str(error), fix="Remove it: the run is repeated."
         ) from error

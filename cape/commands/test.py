@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
 import typer
@@ -14,8 +14,9 @@ from cape.errors import UsageError
 from cape.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
-    from cape.data.episodes import Pairs
+    from cape.data.episodes import Pairs, PoseTable
     from cape.data.mp100 import MP100
+    from cape.data.prompts import Style
     from cape.evaluation.report import SplitReport
     from cape.models.encoders.visual import VisualEncoder
     from cape.models.fewshot import FewShotPose
@@ -41,8 +42,12 @@ def test(
             help="copy, center, nearest, align, or all; repeat it for several. nearest and align need pictures."
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help="1 to 5, or all.")] = "1",
-    shots: Annotated[int, typer.Option(min=1, help="Support pictures of an episode.")] = 1,
+    split: Annotated[
+        str | None, typer.Option(help="1 to 5, or all (default: the config's split, 1 for baselines alone).")
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option(min=1, help="Support pictures of an episode (default: the config's, or 1).")
+    ] = None,
     subset: Annotated[
         Literal["val", "test"], typer.Option(help="test (200 episodes a category) or val (100).")
     ] = "test",
@@ -102,13 +107,13 @@ def test(
     from cape.evaluation.report import make_report, markdown
     from cape.inference import score_predictions
 
-    if split not in ("1", "2", "3", "4", "5", "all"):
-        raise UsageError("--split", expected="1 to 5, or all", got=split, fix="Choose one of them.")
     for target in (json_file, table_file, scores_file):
         if target is not None:
             check_writable(target)
     trained = None if config is None else (config, checkpoint, cfg_options or [], text_pack, allow_pickle)
     contenders = _contenders(trained, baseline or [], backbone, backbone_weights, download=download, device=device)
+    facts = next((each.facts for each in contenders if isinstance(each, Trained)), Facts())
+    numbers, shots = _splits(split, facts), shots or facts.shots
     look = any(each.looks for each in contenders)
     if not look and (images or backbone_weights or download):
         raise UsageError(
@@ -118,15 +123,16 @@ def test(
 
     reports: list[SplitReport] = []
     kept: dict[str, np.ndarray] = {}
-    for number in [1, 2, 3, 4, 5] if split == "all" else [int(split)]:
+    for number in numbers:
         source = MP100(
             root=annotations,
             split=number,
             subset=subset,
-            pattern=pattern or PATTERN,
+            pattern=pattern or facts.pattern or PATTERN,
             pictures=(images or "auto") if look else None,
             strict=not lenient,
-            **(contenders[-1].texts or {}),
+            text_pack=facts.text_pack,
+            text_style=facts.text_style,
         )
         pairs = official_pairs(source.by_category(), shots=shots, episodes=episodes or EPISODES[subset])
         table = pose_table(source.instances)
@@ -134,7 +140,7 @@ def test(
             scores = score_predictions(found, table, pairs.table)
             reports.append(make_report(scores, source, table, pairs, method=method, split=str(number)))
             kept |= {f"{number}|{method}|{figure}": values.astype(np.float32) for figure, values in scores.items()}
-        kept |= _grouping(number, source, table.category[pairs.table[:, -1]])
+        kept |= _grouping(number, source, table, pairs)
     order = list(dict.fromkeys(report.method for report in reports))
     reports.sort(key=lambda report: order.index(report.method))
 
@@ -151,11 +157,36 @@ def test(
         write_atomically(scores_file, file.getvalue())
 
 
-def _grouping(number: int, source: "MP100", category: np.ndarray) -> dict[str, np.ndarray]:
-    """Each pair's category, and whether that has real keypoint names."""
+def _splits(asked: str | None, facts: "Facts") -> list[int]:
+    """The splits to test on. A trained model is tested on its own: the others' test classes are in its training set."""
+    known = {"all": [1, 2, 3, 4, 5], **{str(number): [number] for number in range(1, 6)}}
+    if asked is not None and asked not in known:
+        raise UsageError("--split", expected="1 to 5, or all", got=asked, fix="Choose one of them.")
+    numbers = known[asked or str(facts.split or 1)]
+    if facts.split is not None and numbers != [facts.split]:
+        raise UsageError(
+            "--split", expected=f"{facts.split}, that of the config", got=asked or "",
+            fix=f"Leave it out; or, if the model was trained on it, add --cfg-options split={asked}.",
+        )  # fmt: skip
+    return numbers
+
+
+def _grouping(number: int, source: "MP100", table: "PoseTable", pairs: "Pairs") -> dict[str, np.ndarray]:
+    """Each pair's query, its category, and whether that has real keypoint names."""
+    query = pairs.table[:, -1]
     names = {key: any(each.texts) for key, each in source.categories.items()}
-    named = np.array([names[key] for key in category.tolist()])
-    return {f"{number}|category": category, f"{number}|named": named}
+    named = np.array([names[key] for key in table.category[query].tolist()])
+    return {f"{number}|query": query, f"{number}|category": table.category[query], f"{number}|named": named}
+
+
+class Facts(NamedTuple):
+    """What a trained model's config says about its test."""
+
+    split: int | None = None
+    shots: int = 1
+    pattern: str | None = None
+    text_pack: str | None = "mp100"
+    text_style: "Style" = "framed"
 
 
 Prediction = tuple[str, np.ndarray]
@@ -167,7 +198,6 @@ class Baselines(NamedTuple):
 
     methods: list[str]
     encoder: "VisualEncoder | None"
-    texts: None = None
 
     @property
     def looks(self) -> bool:
@@ -195,7 +225,7 @@ class Trained(NamedTuple):
 
     name: str
     model: "FewShotPose"
-    texts: dict[str, Any]
+    facts: Facts
     looks: bool = True
 
     def predict(self, source: "MP100", pairs: "Pairs", workers: int) -> Iterator[Prediction]:
@@ -261,9 +291,12 @@ def _trained(
             "CHECKPOINT", expected="the weights of the config's model", got="none",
             fix="Give a .safetensors file, for example checkpoints/best.safetensors of a run's folder.",
         )  # fmt: skip
-    settings = load_config(config, parse_options(options))
-    model = load_model(settings, checkpoint, allow_pickle=allow_pickle, download=download, device=device)
-    return Trained(Path(config).stem, model, {"text_pack": settings.text_pack, "text_style": settings.text_style})
+    changes = parse_options(options)
+    settings = load_config(config, changes)
+    model = load_model(
+        settings, checkpoint, allow_pickle=allow_pickle, download=download, device=device, changed=changes
+    )
+    return Trained(Path(config).stem, model, Facts(*(settings[each] for each in Facts._fields)))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -194,6 +194,14 @@ class Episodes(Dataset):
         # Shared memory: a worker that stays alive between epochs sees the new number.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
+    def digest(self) -> str:
+        """SHA-256 of what is learnt from: instances, labels and texts, wherever they lie."""
+        found = hashlib.sha256(repr([(each.id, each.picture) for each in self.source.instances]).encode())
+        found.update(repr([(each.name, each.texts) for each in self.source.categories.values()]).encode())
+        for values in self.table:
+            found.update(np.ascontiguousarray(values).tobytes())
+        return found.hexdigest()
+
     def set_epoch(self, epoch: int) -> None:
         """Choose which of the infinitely many random epochs `self[i]` belongs to."""
         self._epoch.fill_(epoch)
@@ -247,14 +255,26 @@ class Episodes(Dataset):
             variant = 0 if rng is None else int(rng.integers(self.bank.image.shape[1]))
             image, *labels = (field[index, variant] for field in self.bank)
             return View(image.float(), *labels)
-        instance = self.source.instances[index]
-        count = len(instance.points)
-        mirror = np.arange(self.keypoints)
-        mirror[:count] = self.source.categories[instance.category].skeleton.mirror()
-        return make_view(
-            self.source.picture(index), self.table.points[index], self.table.visible[index], crop_square(instance.box),
-            size=self.size, mirror=mirror, augmentation=self.augmentation, rng=rng,
-        )  # fmt: skip
+        return self.views(index, [rng])[0]
+
+    def views(self, index: int, rngs: Sequence[np.random.Generator | None]) -> list[View]:
+        """Several views of one instance, whose picture is decoded once.
+
+        Without known swap pairs nothing is mirrored: a left jaw would be taught as the right one.
+        """
+        instance, picture = self.source.instances[index], self.source.picture(index)
+        skeleton = self.source.categories[instance.category].skeleton
+        mirror = None
+        if skeleton.swap:
+            mirror = np.arange(self.keypoints)
+            mirror[: len(instance.points)] = skeleton.mirror()
+        return [
+            make_view(
+                picture, self.table.points[index], self.table.visible[index], crop_square(instance.box),
+                size=self.size, mirror=mirror, augmentation=self.augmentation, rng=rng,
+            )
+            for rng in rngs
+        ]  # fmt: skip
 
 
 def _padding(source: Source, keypoints: int | None) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.evaluator import BaseMetric
 
 from cape.evaluation.pck import score_pairs, summary
@@ -44,7 +45,7 @@ class FewShotPCK(BaseMetric):
         side = np.full(len(target), BOX_SIDE)
         rows = {"pair": np.array([pose.pair for pose in data_samples])}
         for prefix, name in (("", "points"), ("proposal/", "proposals")):
-            found = np.stack([getattr(pose, name)[:count].double().cpu().numpy() for pose in data_samples])
+            found = torch.stack([getattr(pose, name)[:count] for pose in data_samples]).double().cpu().numpy()
             scores = score_pairs(found, target, valid, side)
             rows |= {prefix + figure: values for figure, values in scores.items() if figure in FIGURES}
         self.results.append(rows)

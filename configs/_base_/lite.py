@@ -1,6 +1,6 @@
 """The small model: frozen EfficientNet-Lite0 features, encoded once and kept, under a narrow head; MiniLM for text.
 
-It starts as nearest-neighbour matching of backbone features and learns what to change. Against learning the few
+With a support picture it starts as nearest-neighbour matching of backbone features and learns what to change. Against learning the few
 layouts of a small data set by heart: random turns, random parts of the keypoints in random order, points between
 others, modality dropout, and refinement that is bounded.
 """
@@ -32,7 +32,6 @@ features = dict(variants=8, folder="~/.cache/cape/features")
 train_dataloader = dict(
     batch_size=8,
     num_workers=0,
-    persistent_workers=False,
     dataset=dict(
         augmentation=dict(scale=0.25, rotation=20.0, rotation_probability=0.5, turn=0.4, flip=0.5, colour=0.3),
         variation=dict(limit=20, subset=0.5, shuffle=True, bare=0.1, between=4),
@@ -40,11 +39,13 @@ train_dataloader = dict(
         balance="root",
     ),
 )
-val_dataloader = dict(num_workers=0, dataset=dict(pairs=dict(episodes=20)))
+# One query an episode, so that categories with few instances are validated on, too.
+val_dataloader = dict(num_workers=0, dataset=dict(pairs=dict(episodes=200, queries=1)))
 train_cfg = dict(by_epoch=True, max_epochs=6, val_interval=1)
 optim_wrapper = dict(
     type="OptimWrapper", optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05), clip_grad=dict(max_norm=1.0)
 )
 param_scheduler = [
-    dict(type="OneCycleLR", eta_max=1e-3, total_steps=6, pct_start=0.1, by_epoch=True, convert_to_iter_based=True)
+    # the engine fills in total_steps: the number of epochs
+    dict(type="OneCycleLR", eta_max=1e-3, pct_start=0.1, by_epoch=True, convert_to_iter_based=True)
 ]

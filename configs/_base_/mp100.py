@@ -13,7 +13,7 @@ train_dataloader = dict(
     dataset=dict(type="Episodes", source=dict(type="MP100", subset="train")),
 )
 val_dataloader = dict(
-    batch_size=8,
+    batch_size=16,  # pictures encoded at once
     num_workers=4,
     sampler=dict(type="DefaultSampler", shuffle=False),
     collate_fn=dict(type="collate_episodes"),

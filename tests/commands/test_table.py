@@ -25,6 +25,7 @@ def fake_runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             level = {"good": 80.0, "bad": 20.0, "copy": 50.0, "nearest": 60.0}
             split = str(each.split)
             kept = {f"{split}|category": np.repeat([1, 2], 15), f"{split}|named": np.repeat([True, False], 15)}
+            kept[f"{split}|query"] = np.arange(30)
             for name in names:
                 kept |= {f"{split}|{name}|{figure}": np.full(30, level[name] + each.seed) for figure in FIGURES}
             np.savez(each.scores, **kept)
@@ -50,7 +51,7 @@ def test_trains_tests_and_tabulates(fake_runs: list, tmp_path: Path) -> None:
     text = (tmp_path / "table.md").read_text()
     assert text.startswith("Command:\n\n    python tools/table.py bad.py good.py")
     assert "| good | 81.00 | 81.00 | 81.00 | 80.00 to 82.00 | 81.00 |" in text
-    assert "| good - nearest | +21.00 | +21.00 to +21.00 |" in text
+    assert "| good - nearest | +21.00 | +21.00 to +21.00 | 4 |" in text
     assert "real keypoint names" in text
     assert text.index("| copy |") < text.index("| bad |") < text.index("| good |")
 
@@ -59,9 +60,23 @@ def test_what_is_complete_is_not_repeated(fake_runs: list, tmp_path: Path) -> No
     assert main(["table", *arguments(tmp_path, "--splits", "1")]) == 0
     fake_runs.clear()
     assert main(["table", *arguments(tmp_path, "--splits", "1,2")]) == 0
-    assert {command[command.index("--split") + 1] for command in fake_runs} == {"2"}
+    assert len(fake_runs) == 5 and all("2" in command or "split=2" in command for command in fake_runs)
     (tmp_path / "work" / "good" / "split1_seed0" / "scores.npz").write_text("damaged")
     assert main(["table", *arguments(tmp_path, "--splits", "1,2")]) == 1
+
+
+def test_runs_of_another_command_are_not_passed_off_as_this_one_s(
+    fake_runs: list, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(["table", *arguments(tmp_path, "--splits", "1", "--episodes", "20")]) == 0
+    before = (tmp_path / "table.md").read_text()
+    fake_runs.clear()
+    for more in ([], ["--episodes", "20", "--cfg-options", "model.width=8"], ["--episodes", "20", "--budget", "1"]):
+        assert main(["table", *arguments(tmp_path, "--splits", "1", *more)]) == 1
+        assert "--work-dir" in capsys.readouterr().err
+    assert fake_runs == [] and (tmp_path / "table.md").read_text() == before
+    assert main(["table", *arguments(tmp_path, "--splits", "1", "--episodes", "20", "a/good.py")]) == 1
+    assert "different names" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

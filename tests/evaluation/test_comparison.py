@@ -6,8 +6,8 @@ import pytest
 from cape.evaluation.comparison import Method, Split, comparison_table, difference_table, paired_difference, split_means
 
 SPLITS = {
-    1: Split(np.repeat([10, 11], 50), np.repeat([True, False], 50)),
-    3: Split(np.repeat([20, 21, 22], 40), np.ones(120, dtype=bool)),
+    1: Split(np.repeat([10, 11], 50), np.arange(100), np.repeat([True, False], 50)),
+    3: Split(np.repeat([20, 21, 22], 40), np.arange(120) // 2, np.ones(120, dtype=bool)),
 }
 
 
@@ -37,19 +37,27 @@ def test_means_are_over_pairs_then_splits_then_runs() -> None:
 
 
 def test_pairing_takes_what_both_share_out_of_the_interval() -> None:
-    one, other = method("a", (62, 53), noise=30), method("b", (60, 50), noise=30)
+    one, other = method("a", (62, 52), noise=30), method("b", (60, 50), noise=30)
     found = paired_difference(one, other, SPLITS)
-    assert found == pytest.approx((2.5, 2.5, 2.5), abs=1e-6)
-    assert paired_difference(other, one, SPLITS).mean == pytest.approx(-2.5)
+    assert found.interval == pytest.approx((2, 2, 2), abs=1e-6) and found.categories == 5
+    assert paired_difference(other, one, SPLITS).interval.mean == pytest.approx(-2)
 
 
-def test_the_interval_resamples_categories() -> None:
-    scores = np.where(SPLITS[3].category == 20, 30.0, 0.0)
-    one = Method("a", [{3: {"PCK@0.20": scores}}])
-    zero = Method("b", [{3: {"PCK@0.20": np.zeros(120)}}])
-    found = paired_difference(one, zero, {3: SPLITS[3]})
-    # the share of three draws that hit category 20: 0, 1/3, 2/3 or 1 with probability 8, 12, 6 and 1 of 27
-    assert found.mean == pytest.approx(10) and found.low == 0 and found.high in (20, 30)
+def test_the_mean_is_over_splits_and_the_interval_over_categories() -> None:
+    found = paired_difference(method("a", (70, 50)), method("b", (60, 50)), SPLITS)
+    assert found.interval.mean == pytest.approx(5), "two splits, whatever their number of categories"
+    assert 0 <= found.interval.low < 1 and 8 < found.interval.high <= 10
+
+
+def test_one_category_still_has_an_interval_by_its_pictures() -> None:
+    rng = np.random.default_rng(1)
+    split = Split(np.full(400, 7), np.repeat(np.arange(40), 10), np.ones(400, dtype=bool))
+    per_picture = np.repeat(rng.normal(3, 10, 40), 10)
+    one = Method("a", [{2: {"PCK@0.20": per_picture}}])
+    zero = Method("b", [{2: {"PCK@0.20": np.zeros(400)}}])
+    low, high = paired_difference(one, zero, {2: split}).interval[1:]
+    spread = 1.96 * per_picture.std() / 40**0.5
+    assert high - low == pytest.approx(2 * spread, rel=0.15), "pairs of one picture are not independent"
 
 
 def test_categories_with_names_alone() -> None:
@@ -58,4 +66,4 @@ def test_categories_with_names_alone() -> None:
     only = {1: SPLITS[1]}
     assert split_means(one, only, named=True).tolist() == [[90.0]] and split_means(one, only).tolist() == [[50.0]]
     rows = difference_table(one, [Method("b", [{1: {"PCK@0.20": values * 0}}])], only, named=True)[1]
-    assert rows == [["a - b", "+90.00", "+90.00 to +90.00"]]
+    assert rows == [["a - b", "+90.00", "+90.00 to +90.00", "1"]]

@@ -1,5 +1,7 @@
 """Support tokens: what a keypoint looks like in the support pictures."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -24,7 +26,7 @@ class SupportEncoder(nn.Module):
             "shown" averages over the shots that show it.
     """
 
-    def __init__(self, *, size: int = 64, sigma: float = 1.0, shots: str = "all") -> None:
+    def __init__(self, *, size: int = 64, sigma: float = 1.0, shots: Literal["all", "shown"] = "all") -> None:
         super().__init__()
         self.size, self.sigma, self.shots = size, sigma, shots
 

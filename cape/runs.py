@@ -1,0 +1,105 @@
+"""A training run's folder: what lies where, and which run it belongs to."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+
+from cape.errors import UsageError
+from cape.files import write_atomically
+
+NO_DIFFERENCE = (
+    "data_root", "pictures", "budget_minutes", "features.folder", "log_processor", "log_level", "visualizer", "env_cfg",
+    "default_hooks.logger",
+)  # fmt: skip
+"""What may change between a run and its resumption: the weights do not depend on it."""
+LOADING = ("num_workers", "persistent_workers", "prefetch_factor", "pin_memory")
+"""The same, of data loaders."""
+
+
+def weights_path(work_dir: str | Path, name: str) -> Path:
+    """Where a run keeps weights: `epoch_N` or `best`."""
+    return Path(work_dir) / "checkpoints" / f"{name}.safetensors"
+
+
+def state_path(work_dir: str | Path, epoch: int) -> Path:
+    """Where a run keeps its private state."""
+    return Path(work_dir) / "resume" / f"epoch_{epoch}.pth"
+
+
+def saved_epochs(work_dir: str | Path) -> list[int]:
+    """Epochs with a resume state, newest first."""
+    return epochs_in(Path(work_dir) / "resume", ".pth")
+
+
+def epochs_in(folder: Path, suffix: str) -> list[int]:
+    """Numbers N of the files epoch_N in a folder, newest first; foreign names are passed over."""
+    names = (
+        re.fullmatch(r"epoch_([1-9][0-9]{0,8})", path.stem) for path in folder.glob(f"*{suffix}") if path.is_file()
+    )
+    return sorted((int(name[1]) for name in names if name), reverse=True)
+
+
+def claim(work_dir: Path, config: Config, *, data: str, resume: bool) -> None:
+    """Make a folder this run's, or find that it is already.
+
+    Args:
+        work_dir: The folder.
+        config: The run's.
+        data: Digest of what it learns from.
+        resume: Continue what is there.
+
+    Raises:
+        UsageError: It holds another run, or this one and `resume` is not asked for.
+    """
+    record = work_dir / "run.json"
+    ours = {**identity(config), "data": data}
+    # A kill before the first state leaves weights of epoch 1 alone; more of them are a run whose states are gone.
+    weights = [path.name for path in weights_path(work_dir, "best").parent.glob("epoch_*.safetensors")]
+    if saved_epochs(work_dir) or set(weights) - {"epoch_1.safetensors"}:
+        if not resume or not saved_epochs(work_dir):
+            raise UsageError(
+                str(work_dir), expected="an empty folder for a new run", got="a run with checkpoints",
+                fix="Add --resume to continue it (needs its folder resume/), or choose another --work-dir.",
+            )  # fmt: skip
+        theirs = _read_record(record)
+        for key in sorted({*ours, *theirs}):
+            if ours.get(key) != theirs.get(key):
+                raise UsageError(
+                    str(work_dir), expected=f"a run with {key} = {ours.get(key)}", got=str(theirs.get(key)),
+                    fix="Resume with the config that began it, or choose another --work-dir.",
+                )  # fmt: skip
+    if is_main_process():
+        write_atomically(record, json.dumps(ours, indent=1) + "\n")
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(
+            str(path), expected="the record of the run that the checkpoints beside it belong to", got=str(error),
+            fix="Choose another --work-dir.",
+        ) from error  # fmt: skip
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """What the weights of a run depend on, flat: dotted keys and JSON values."""
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key in value:
+                walk(f"{prefix}.{key}" if prefix else key, value[key])
+        elif isinstance(value, list | tuple):
+            for place, each in enumerate(value):
+                walk(f"{prefix}.{place}", each)
+        elif not f"{prefix}.".startswith(tuple(f"{each}." for each in NO_DIFFERENCE)) and not prefix.endswith(LOADING):
+            flat[prefix] = value
+
+    walk("", json.loads(json.dumps(config.to_dict(), default=str)))
+    return flat
