@@ -7,7 +7,8 @@ cannot do that itself: by the time a child config says `split = 3`, its base has
 
 import ast
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,18 @@ def unknown_key(key: str, known: Sequence[str], *, where: str) -> UsageError:
     """The error about a misspelt key."""
     close = ", ".join(difflib.get_close_matches(key, known, n=3) or sorted(known))
     return UsageError(where, expected="keys that mean something here", got=repr(key), fix=f"Known: {close}.")
+
+
+@contextmanager
+def told(where: str) -> Iterator[None]:
+    """Other libraries' words for a config that does not fit, as an error that says where."""
+    try:
+        yield
+    except CapeError:
+        raise
+    except (TypeError, ValueError, KeyError, AssertionError, AttributeError) as error:
+        got = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
+        raise UsageError(where, expected="options that go together", got=got, fix="Check keys and values.") from error
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:

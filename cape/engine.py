@@ -3,10 +3,8 @@
 import copy
 import inspect
 import json
-import logging
 import os
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +13,20 @@ import torch.distributed
 from mmengine.config import Config
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import is_distributed
-from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import FUNCTIONS
-from mmengine.runner import Runner
-from torch import nn
 from torch.utils.data import DataLoader
 
 from cape.checkpoints import load_weights, read_header
-from cape.configuration import unknown_key
+from cape.configuration import told, unknown_key
 from cape.data.episodes import Episodes
-from cape.errors import CapeError, DataError, UsageError
+from cape.errors import DataError, UsageError
 from cape.features import Progress, find_device, make_bank, silent
-from cape.hooks import TimeBudget, saver
+from cape.hooks import TimeBudget
 from cape.models.encoders.visual import load_pretrained
 from cape.models.fewshot import FewShotPose
 from cape.registry import DATASETS, MODELS
+from cape.runner import EpisodeRunner, join
 from cape.runs import claim, identity
-
-MANY_LINES = 4
 
 
 def make_model(config: Config, *, download: bool = False) -> FewShotPose:
@@ -160,18 +153,6 @@ def _build(registry: Any, options: Mapping[str, Any], *, where: str) -> Any:
         return registry.build(dict(options))
 
 
-@contextmanager
-def told(where: str) -> Iterator[None]:
-    """Other libraries' words for a config that does not fit, as an error that says where."""
-    try:
-        yield
-    except CapeError:
-        raise
-    except (TypeError, ValueError, KeyError, AssertionError, AttributeError) as error:
-        got = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
-        raise UsageError(where, expected="options that go together", got=got, fix="Check keys and values.") from error
-
-
 def make_loader(episodes: Episodes, options: Mapping[str, Any], *, seed: int) -> DataLoader:
     """A loader whose order depends on seed and epoch alone, and which leaves torch's global generator as it was."""
     rest = {key: value for key, value in options.items() if key not in ("dataset", "sampler", "collate_fn")}
@@ -186,72 +167,6 @@ def make_loader(episodes: Episodes, options: Mapping[str, Any], *, seed: int) ->
             generator=torch.Generator(),
             **rest,
         )
-
-
-class EpisodeRunner(Runner):
-    """mmengine's Runner, with two changes.
-
-    It resumes through `Checkpoints`: mmengine's own way executes text out of the file. And the long dumps of its
-    beginning (environment, config, hooks) go to the log file alone, so that a terminal shows the training.
-    """
-
-    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
-        """The logger of mmengine, its terminal without what has many lines."""
-        logger = super().build_logger(*args, **kwargs)
-        for handler in logger.handlers:
-            if not isinstance(handler, logging.FileHandler):
-                handler.addFilter(lambda record: record.getMessage().count("\n") < MANY_LINES)
-        return logger
-
-    # What mmengine builds only when training begins: its errors do not say which part of the config they are about.
-
-    def build_train_loop(self, loop: Any) -> Any:
-        """As mmengine, in our words."""
-        with told("train_cfg"):
-            return super().build_train_loop(loop)
-
-    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
-        """As mmengine, in our words."""
-        with told("optim_wrapper"):
-            return super().build_optim_wrapper(optim_wrapper)
-
-    def build_param_scheduler(self, scheduler: Any) -> Any:
-        """As mmengine, in our words."""
-        with told("param_scheduler"):
-            return super().build_param_scheduler(scheduler)
-
-    def build_val_loop(self, loop: Any) -> Any:
-        """As mmengine, in our words."""
-        with told("val_cfg"):
-            return super().build_val_loop(loop)
-
-    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """As mmengine, which names a GPU even where there is none."""
-        if self.distributed and not torch.cuda.is_available():
-            return MMDistributedDataParallel(module=model, broadcast_buffers=False)
-        return super().wrap_model(model_wrapper_cfg, model)
-
-    def load_or_resume(self) -> None:
-        """Continue where the run's folder ends, if asked to."""
-        if not self._resume:
-            return
-        epoch = saver(self).resume(self)
-        self.logger.info(f"resumed after epoch {epoch}" if epoch else "nothing to resume: starting at epoch 1")
-        self._has_loaded = True
-
-
-def _join() -> None:
-    """Meet the other processes of `torchrun`.
-
-    Before the Runner would, since the loaders' samplers ask which process this is; and not through mmengine, which
-    wants a GPU.
-    """
-    if "LOCAL_RANK" not in os.environ:
-        raise UsageError("--launcher pytorch", expected="torchrun", got="a process alone", fix="Start it by torchrun.")
-    gpu = torch.cuda.is_available()
-    if gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    torch.distributed.init_process_group("nccl" if gpu else "gloo")
 
 
 def make_runner(
@@ -283,7 +198,7 @@ def make_runner(
     if launcher == "none" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("torchrun", expected="--launcher pytorch", got="none", fix="Add it: the processes must meet.")
     if launcher != "none" and not is_distributed():
-        _join()
+        join()
     config = copy.deepcopy(config)
     if amp:  # before the claim: a run of one precision is not resumed in the other
         config.optim_wrapper["type"] = "AmpOptimWrapper"
@@ -299,7 +214,19 @@ def make_runner(
             episodes.bank = _bank(config, model, episodes, subset, progress)
         loaders[subset] = make_loader(episodes, config[f"{subset}_dataloader"], seed=config.seed)
     with told("hooks, evaluator or visualizer"):
-        return _runner(config, model, loaders, work_dir=work_dir, resume=resume, launcher=launcher)
+        runner = _runner(config, model, loaders, work_dir=work_dir, resume=resume, launcher=launcher)
+    for subset, episodes in data.items():
+        runner.logger.info(_account(subset, episodes))
+    return runner
+
+
+def _account(subset: str, episodes: Episodes) -> str:
+    """What a run learns from or is chosen by, and what is too small for an episode."""
+    names = {number: category.name for number, category in episodes.source.categories.items()}
+    used = ", ".join(name for number, name in names.items() if number not in episodes.skipped)
+    skipped = ", ".join(f"{names[number]} ({count})" for number, count in episodes.skipped.items())
+    left_out = f"; too few instances: {skipped}" if skipped else ""
+    return f"{subset}: {len(episodes)} episodes of {len(names) - len(episodes.skipped)} categories: {used}{left_out}"
 
 
 def _bank(config: Config, model: FewShotPose, episodes: Episodes, subset: str, progress: Progress) -> Any:

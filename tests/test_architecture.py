@@ -25,6 +25,7 @@ LAYERS = [
     {"inference", "export", "complexity"},
     {"hooks"},
     {"configuration"},
+    {"runner"},
     {"engine"},
     {"annotator"},
     {"commands"},

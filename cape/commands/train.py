@@ -77,7 +77,9 @@ def train(
         settings, work_dir=folder, resume=resume, amp=amp, launcher=launcher, download=download, progress=progress
     )
     runner.train()
-    say(f"Weights: {folder / 'checkpoints' / 'best.safetensors'}")
+    best = folder / "checkpoints" / "best.safetensors"
+    if runner.rank == 0:
+        say(f"Best weights: {best}" if best.is_file() else f"No validation, no best weights; the last: {best.parent}")
 
 
 def main(argv: list[str] | None = None) -> int:

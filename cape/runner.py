@@ -1,0 +1,84 @@
+"""mmengine's Runner as cape needs it."""
+
+import logging
+import os
+from typing import Any
+
+import torch
+import torch.distributed
+from mmengine.logging import MMLogger
+from mmengine.model import MMDistributedDataParallel
+from mmengine.runner import Runner
+from torch import nn
+
+from cape.configuration import told
+from cape.errors import UsageError
+from cape.hooks import saver
+
+MANY_LINES = 4
+
+
+class EpisodeRunner(Runner):
+    """mmengine's Runner, with two changes.
+
+    It resumes through `Checkpoints`: mmengine's own way executes text out of the file. And the long dumps of its
+    beginning (environment, config, hooks) go to the log file alone, so that a terminal shows the training.
+    """
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """The logger of mmengine, its terminal without what has many lines."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(lambda record: record.getMessage().count("\n") < MANY_LINES)
+        return logger
+
+    # What mmengine builds only when training begins: its errors do not say which part of the config they are about.
+
+    def build_train_loop(self, loop: Any) -> Any:
+        """As mmengine, in our words."""
+        with told("train_cfg"):
+            return super().build_train_loop(loop)
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """As mmengine, in our words."""
+        with told("optim_wrapper"):
+            return super().build_optim_wrapper(optim_wrapper)
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """As mmengine, in our words."""
+        with told("param_scheduler"):
+            return super().build_param_scheduler(scheduler)
+
+    def build_val_loop(self, loop: Any) -> Any:
+        """As mmengine, in our words."""
+        with told("val_cfg"):
+            return super().build_val_loop(loop)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """As mmengine, which names a GPU even where there is none."""
+        if self.distributed and not torch.cuda.is_available():
+            return MMDistributedDataParallel(module=model, broadcast_buffers=False)
+        return super().wrap_model(model_wrapper_cfg, model)
+
+    def load_or_resume(self) -> None:
+        """Continue where the run's folder ends, if asked to."""
+        if not self._resume:
+            return
+        epoch = saver(self).resume(self)
+        self.logger.info(f"resumed after epoch {epoch}" if epoch else "nothing to resume: starting at epoch 1")
+        self._has_loaded = True
+
+
+def join() -> None:
+    """Meet the other processes of `torchrun`.
+
+    Before the Runner would, since the loaders' samplers ask which process this is; and not through mmengine, which
+    wants a GPU.
+    """
+    if "LOCAL_RANK" not in os.environ:
+        raise UsageError("--launcher pytorch", expected="torchrun", got="a process alone", fix="Start it by torchrun.")
+    gpu = torch.cuda.is_available()
+    if gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group("nccl" if gpu else "gloo")
