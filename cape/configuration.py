@@ -116,9 +116,8 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
         key, sign, value = pair.partition("=")
         if not sign or not key:
             raise UsageError("--cfg-options", expected="KEY=VALUE", got=pair, fix="For example model.width=64.")
-        words = {"true": True, "false": False, "none": None}
         try:
-            options[key] = words[value.lower()] if value.lower() in words else ast.literal_eval(value)
+            options[key] = ast.literal_eval(value.capitalize() if value in ("true", "false") else value)
         except (ValueError, SyntaxError):
             options[key] = value
     return options

@@ -20,7 +20,7 @@ def file(tmp_path: Path) -> Path:
 def test_facts_have_defaults_and_flags_win(file: Path) -> None:
     config = load_config(file, {"split": 4, "model.width": 32})
     assert (config.split, config.model.width, config.seed, config.shots) == (4, 32, 0, 1)
-    assert load_config(file, {"text_pack": None}).text_pack is None
+    assert load_config(file, {"text_pack": "none"}).text_pack is None
 
 
 def test_a_shipped_config_is_found_by_name() -> None:
@@ -53,7 +53,7 @@ def test_options() -> None:
         ["model.width=64", "text_pack=none", "train_cfg.max_epochs=3", "a=x=y", "b=[1, 2]", "c=", "d=False", "e=true"]
     )
     assert options == {
-        "model.width": 64, "text_pack": None, "train_cfg.max_epochs": 3, "a": "x=y", "b": [1, 2], "c": "",
+        "model.width": 64, "text_pack": "none", "train_cfg.max_epochs": 3, "a": "x=y", "b": [1, 2], "c": "",
         "d": False, "e": True,
     }  # fmt: skip
 

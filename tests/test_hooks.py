@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
@@ -29,6 +30,7 @@ class FakeRunner(Runner):
     work_dir: Any = None
     train_loop: Any = None
     val_loop: Any = None
+    cfg: Any = Config({"seed": 0})
 
     def __init__(self, **attributes: Any) -> None:
         for name, value in attributes.items():
@@ -195,8 +197,8 @@ def test_processes_share_the_pairs(processes: int, monkeypatch: pytest.MonkeyPat
     """Seven processes for five pairs: the last two have none."""
     given: list[list[int]] = []
 
-    def predict(model: Any, episodes: Any, *, rows: np.ndarray, workers: int) -> Iterator[tuple[None, list[int]]]:
-        del model, episodes, workers
+    def predict(model: Any, episodes: Any, *, rows: np.ndarray, **_: int) -> Iterator[tuple[None, list[int]]]:
+        del model, episodes
         assert len(rows), "the real one has nothing to stack then"
         given.append(rows.tolist())
         yield None, rows.tolist()
