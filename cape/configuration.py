@@ -1,4 +1,4 @@
-"""Configs: read, checked, and compared with the one that a run's folder was made by.
+"""Configs: found, read, changed by flags, and checked.
 
 A config is Python and therefore code: run those you trust. It holds facts (`split`, `shots`, `data_root`, ...) and
 types with their options; the engine passes the facts on to what is built, so that one flag changes one fact. mmengine

@@ -118,6 +118,14 @@ def coco_file(tmp_path: Path) -> Callable[..., SimpleNamespace]:
 
 
 @pytest.fixture
+def minimal_config(tmp_path: Path) -> Path:
+    """A config that says next to nothing."""
+    path = tmp_path / "minimal.py"
+    path.write_text('model = dict(type="FewShotPose", width=64)\nsplit = 2\n')
+    return path
+
+
+@pytest.fixture
 def refused() -> Callable[..., AbstractContextManager[None]]:
     """`with refused(kind, *words)`: exactly this error, with its three parts, naming the words."""
 

@@ -7,20 +7,11 @@ import pytest
 from cape.configuration import load_config, parse_options
 from cape.errors import UsageError
 
-MINIMAL = 'model = dict(type="FewShotPose", width=64)\nsplit = 2\n'
 
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "mine.py"
-    path.write_text(MINIMAL)
-    return path
-
-
-def test_facts_have_defaults_and_flags_win(file: Path) -> None:
-    config = load_config(file, {"split": 4, "model.width": 32})
+def test_facts_have_defaults_and_flags_win(minimal_config: Path) -> None:
+    config = load_config(minimal_config, {"split": 4, "model.width": 32})
     assert (config.split, config.model.width, config.seed, config.shots) == (4, 32, 0, 1)
-    assert load_config(file, {"text_pack": "none"}).text_pack is None
+    assert load_config(minimal_config, {"text_pack": "none"}).text_pack is None
 
 
 def test_a_shipped_config_is_found_by_name() -> None:

@@ -157,9 +157,10 @@ def test_damaged_foreign_and_pickled_files(file: Path, tmp_path: Path, refused) 
     with refused(DataError, "pickle", "--allow-pickle"):
         load_model(config, pickled, device="cpu")
     load_model(config, pickled, device="cpu", allow_pickle=True)
-    pickled.write_bytes(b"cos\nsystem\n(S'touch /tmp/cape-was-here'\ntR.")
+    pickled.write_bytes(f"cos\nsystem\n(S'touch {tmp_path}/ran'\ntR.".encode())
     with refused(DataError, "pth"):
         load_model(config, pickled, device="cpu", allow_pickle=True)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_backbone_weights_are_said_to_be_missing(refused) -> None:
