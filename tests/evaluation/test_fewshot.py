@@ -58,3 +58,19 @@ def test_labels_are_the_episode_without_its_pictures(episodes: Episodes) -> None
             assert getattr(labels, name) == getattr(whole, name)
         assert torch.equal(labels.mask, whole.mask) and torch.equal(labels.adjacency, whole.adjacency)
         assert torch.equal(labels.query.visible, whole.query.visible)
+
+
+def test_a_keypoint_that_the_support_does_not_show_is_not_scored(episodes: Episodes) -> None:
+    refined, _ = guesses(episodes)
+    batch = collate_episodes([episodes.labels(row) for row in range(8)])
+    mask = batch.mask.clone()
+    mask[:, ::2] = False
+    refined[:8, ::2] += 5.0
+    figures = []
+    for asked in (mask, batch.mask):
+        metric = FewShotPCK()
+        metric.process(
+            batch._replace(mask=asked), [Pose(refined[row], refined[row], asked[0], row) for row in range(8)]
+        )
+        figures.append(metric.evaluate(8))
+    assert figures[0]["NME"] < 1 < figures[1]["NME"]
