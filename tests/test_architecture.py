@@ -27,6 +27,7 @@ LAYERS = [
     {"configuration"},
     {"runner"},
     {"engine"},
+    {"contenders"},
     {"annotator"},
     {"commands"},
 ]

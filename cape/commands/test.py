@@ -2,9 +2,8 @@
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import typer
@@ -14,12 +13,10 @@ from cape.errors import UsageError
 from cape.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
+    from cape.contenders import Facts
     from cape.data.episodes import Pairs, PoseTable
     from cape.data.mp100 import MP100
-    from cape.data.prompts import Style
     from cape.evaluation.report import SplitReport
-    from cape.models.encoders.visual import VisualEncoder
-    from cape.models.fewshot import FewShotPose
 
 
 def test(
@@ -101,7 +98,8 @@ def test(
 
     Example: cape test --annotations mp100/annotations --baseline copy --split all
     """
-    from cape.commands.console import print_reports
+    from cape.commands.console import print_reports, progress
+    from cape.contenders import Facts, load_baselines, load_trained
     from cape.data.episodes import EPISODES, official_pairs, pose_table
     from cape.data.mp100 import MP100, PATTERN
     from cape.evaluation.report import make_report, markdown
@@ -110,11 +108,19 @@ def test(
     for target in (json_file, table_file, scores_file):
         if target is not None:
             check_writable(target)
-    trained = None if config is None else (config, checkpoint, cfg_options or [], text_pack, allow_pickle)
-    contenders = _contenders(trained, baseline or [], backbone, backbone_weights, download=download, device=device)
-    facts = next((each.facts for each in contenders if isinstance(each, Trained)), Facts())
+    if not baseline and config is None:
+        raise UsageError("test", expected="CONFIG CHECKPOINT, or --baseline", got="neither", fix="Name what to score.")
+    facts, entries = Facts(), []
+    if baseline:
+        entries += [
+            load_baselines(baseline, backbone=backbone, weights=backbone_weights, download=download, device=device)
+        ]
+    if config is not None:
+        options = [*(cfg_options or []), *([] if text_pack is None else [f"text_pack={text_pack}"])]
+        trained = load_trained(config, checkpoint, options, allow_pickle=allow_pickle, download=download, device=device)
+        facts, entries = trained.facts, [*entries, trained]
     numbers, shots = _splits(split, facts), shots or facts.shots
-    look = any(each.looks for each in contenders)
+    look = any(each.looks for each in entries)
     if not look and (images or backbone_weights or download):
         raise UsageError(
             "--images, --backbone-weights, --download", expected="a method that looks at pictures",
@@ -136,7 +142,7 @@ def test(
         )
         pairs = official_pairs(source.by_category(), shots=shots, episodes=episodes or EPISODES[subset])
         table = pose_table(source.instances)
-        for method, found in (each for contender in contenders for each in contender.predict(source, pairs, workers)):
+        for method, found in (each for entry in entries for each in entry.predict(source, pairs, workers, progress)):
             scores = score_predictions(found, table, pairs.table)
             reports.append(make_report(scores, source, table, pairs, method=method, split=str(number)))
             kept |= {f"{number}|{method}|{figure}": values.astype(np.float32) for figure, values in scores.items()}
@@ -177,126 +183,6 @@ def _grouping(number: int, source: "MP100", table: "PoseTable", pairs: "Pairs") 
     names = {key: any(each.texts) for key, each in source.categories.items()}
     named = np.array([names[key] for key in table.category[query].tolist()])
     return {f"{number}|query": query, f"{number}|category": table.category[query], f"{number}|named": named}
-
-
-class Facts(NamedTuple):
-    """What a trained model's config says about its test."""
-
-    split: int | None = None
-    shots: int = 1
-    pattern: str | None = None
-    text_pack: str | None = "mp100"
-    text_style: "Style" = "framed"
-
-
-Prediction = tuple[str, np.ndarray]
-"""A method's name, and its points for all pairs in pixels."""
-
-
-class Baselines(NamedTuple):
-    """Training-free methods, which share one set of features."""
-
-    methods: list[str]
-    encoder: "VisualEncoder | None"
-
-    @property
-    def looks(self) -> bool:
-        """Whether pictures are needed."""
-        return self.encoder is not None
-
-    def predict(self, source: "MP100", pairs: "Pairs", workers: int) -> Iterator[Prediction]:
-        """Each method's points."""
-        from cape.commands.console import progress
-        from cape.data.episodes import pose_table
-        from cape.features import encode_pairs
-        from cape.inference import predict_pairs
-        from cape.models.baselines import BASELINES
-
-        features = None
-        if self.encoder is not None:
-            features = encode_pairs(source, pairs, self.encoder, workers=workers, progress=progress)
-        table = pose_table(source.instances)
-        for name in self.methods:
-            yield name, predict_pairs(BASELINES[name](), table, pairs.table, features=features, progress=progress)
-
-
-class Trained(NamedTuple):
-    """A trained model: what its decoder started from, and where it ended."""
-
-    name: str
-    model: "FewShotPose"
-    facts: Facts
-    looks: bool = True
-
-    def predict(self, source: "MP100", pairs: "Pairs", workers: int) -> Iterator[Prediction]:
-        """Proposals, then refined points."""
-        from cape.commands.console import progress
-        from cape.data.episodes import Episodes
-        from cape.inference import predict_all
-
-        episodes = Episodes(source=source, pairs=pairs, size=self.model.visual.size)
-        refined, proposals = predict_all(self.model, episodes, workers=workers, progress=progress)
-        yield f"{self.name} (proposals)", proposals
-        yield self.name, refined
-
-
-Contender = Baselines | Trained
-
-
-def _contenders(
-    trained: tuple[str, Path | None, list[str], str | None, bool] | None,
-    baselines: list[str],
-    backbone: str,
-    weights: Path | None,
-    *,
-    download: bool,
-    device: str,
-) -> list[Contender]:
-    if not baselines and trained is None:
-        raise UsageError("test", expected="CONFIG CHECKPOINT, or --baseline", got="neither", fix="Name what to score.")
-    found: list[Contender] = []
-    if baselines:
-        found.append(_baselines(baselines, backbone, weights, download=download, device=device))
-    if trained is not None:
-        config, checkpoint, options, text_pack, allow_pickle = trained
-        changes = options if text_pack is None else [*options, f"text_pack={text_pack}"]
-        found.append(_trained(config, checkpoint, changes, allow_pickle=allow_pickle, download=download, device=device))
-    return found
-
-
-def _baselines(names: list[str], backbone: str, weights: Path | None, *, download: bool, device: str) -> Baselines:
-    from cape.features import load_encoder
-    from cape.models.baselines import BASELINES
-
-    methods = list(BASELINES) if "all" in names else list(dict.fromkeys(names))
-    unknown = [method for method in methods if method not in BASELINES]
-    if unknown:
-        raise UsageError(
-            "--baseline", expected=f"{', '.join(BASELINES)} or all", got=unknown[0], fix="Choose one of them."
-        )
-    looks = any(BASELINES[method].needs_pictures for method in methods)
-    return Baselines(
-        methods, load_encoder(backbone, weights=weights, download=download, device=device) if looks else None
-    )
-
-
-def _trained(
-    config: str, checkpoint: Path | None, options: list[str], *, allow_pickle: bool, download: bool, device: str
-) -> Trained:
-    from cape.configuration import load_config, parse_options
-    from cape.engine import load_model
-
-    if checkpoint is None:
-        raise UsageError(
-            "CHECKPOINT", expected="the weights of the config's model", got="none",
-            fix="Give a .safetensors file, for example checkpoints/best.safetensors of a run's folder.",
-        )  # fmt: skip
-    changes = parse_options(options)
-    settings = load_config(config, changes)
-    model = load_model(
-        settings, checkpoint, allow_pickle=allow_pickle, download=download, device=device, changed=changes
-    )
-    return Trained(Path(config).stem, model, Facts(*(settings[each] for each in Facts._fields)))
 
 
 def main(argv: list[str] | None = None) -> int:

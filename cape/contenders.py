@@ -1,0 +1,112 @@
+"""What an evaluation scores: trained models and training-free baselines, behind one `predict`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cape.configuration import load_config, parse_options
+from cape.data.episodes import Episodes, Pairs, pose_table
+from cape.data.mp100 import MP100
+from cape.data.prompts import Style
+from cape.engine import load_model
+from cape.errors import UsageError
+from cape.features import Progress, encode_pairs, load_encoder
+from cape.inference import predict_all, predict_pairs
+from cape.models.baselines import BASELINES
+from cape.models.encoders.visual import VisualEncoder
+from cape.models.fewshot import FewShotPose
+
+
+class Facts(NamedTuple):
+    """What a trained model's config says about its test."""
+
+    split: int | None = None
+    shots: int = 1
+    pattern: str | None = None
+    text_pack: str | None = "mp100"
+    text_style: Style = "framed"
+
+
+Prediction = tuple[str, np.ndarray]
+"""A method's name, and its points for all pairs in pixels."""
+
+
+class Baselines(NamedTuple):
+    """Training-free methods, which share one set of features."""
+
+    methods: list[str]
+    encoder: VisualEncoder | None
+
+    @property
+    def looks(self) -> bool:
+        """Whether pictures are needed."""
+        return self.encoder is not None
+
+    def predict(self, source: MP100, pairs: Pairs, workers: int, progress: Progress) -> Iterator[Prediction]:
+        """Each method's points."""
+        features = None
+        if self.encoder is not None:
+            features = encode_pairs(source, pairs, self.encoder, workers=workers, progress=progress)
+        table = pose_table(source.instances)
+        for name in self.methods:
+            yield name, predict_pairs(BASELINES[name](), table, pairs.table, features=features, progress=progress)
+
+
+class Trained(NamedTuple):
+    """A trained model: what its decoder started from, and where it ended."""
+
+    name: str
+    model: FewShotPose
+    facts: Facts
+    looks: bool = True
+
+    def predict(self, source: MP100, pairs: Pairs, workers: int, progress: Progress) -> Iterator[Prediction]:
+        """Proposals, then refined points."""
+        episodes = Episodes(source=source, pairs=pairs, size=self.model.visual.size)
+        refined, proposals = predict_all(self.model, episodes, workers=workers, progress=progress)
+        yield f"{self.name} (proposals)", proposals
+        yield self.name, refined
+
+
+Contender = Baselines | Trained
+
+
+def load_baselines(names: list[str], *, backbone: str, weights: Path | None, download: bool, device: str) -> Baselines:
+    """Baselines by name, or all of them, with the network of those that look at pictures.
+
+    Raises:
+        UsageError: No such baseline, no weights for the network, or no such device.
+    """
+    methods = list(BASELINES) if "all" in names else list(dict.fromkeys(names))
+    unknown = [method for method in methods if method not in BASELINES]
+    if unknown:
+        raise UsageError(
+            "--baseline", expected=f"{', '.join(BASELINES)} or all", got=unknown[0], fix="Choose one of them."
+        )
+    looks = any(BASELINES[method].needs_pictures for method in methods)
+    return Baselines(
+        methods, load_encoder(backbone, weights=weights, download=download, device=device) if looks else None
+    )
+
+
+def load_trained(
+    config: str, checkpoint: Path | None, options: list[str], *, allow_pickle: bool, download: bool, device: str
+) -> Trained:
+    """A trained model by its config and weights.
+
+    Raises:
+        CapeError: As `load_config` and `load_model`, or no weights are given.
+    """
+    if checkpoint is None:
+        raise UsageError(
+            "CHECKPOINT", expected="the weights of the config's model", got="none",
+            fix="Give a .safetensors file, for example checkpoints/best.safetensors of a run's folder.",
+        )  # fmt: skip
+    changes = parse_options(options)
+    settings = load_config(config, changes)
+    model = load_model(
+        settings, checkpoint, allow_pickle=allow_pickle, download=download, device=device, changed=changes
+    )
+    return Trained(Path(config).stem, model, Facts(*(settings[each] for each in Facts._fields)))
