@@ -36,7 +36,9 @@ def sides(model: FewShotPose, keypoints: int) -> tuple[Callable[[], object], Cal
     """The bare backbone, and a whole query."""
     image = torch.randn(1, 3, model.visual.size, model.visual.size)
     mask = torch.ones(1, keypoints, dtype=torch.bool)
-    prompt = Tokens(torch.randn(1, keypoints, model.width), mask, torch.randn(1, keypoints, model.visual.channels))
+    prompt = Tokens(
+        torch.randn(1, 1, keypoints, model.width), mask[:, None], torch.randn(1, keypoints, model.visual.channels)
+    )
     chain = torch.arange(keypoints - 1)
     adjacency = torch.zeros(1, keypoints, keypoints, dtype=torch.bool)
     adjacency[0, chain, chain + 1] = adjacency[0, chain + 1, chain] = True

@@ -14,9 +14,11 @@ only modules that are called, by their exact type:
 It is blind to what is functional: q kᵀ, Swin-V2's qkv (`F.linear`), and the whole of `nn.MultiheadAttention`, whose
 output projection lends its weight and is never called. These rules reproduce the ledger: 8.6428 G per picture for
 Swin-V2-S, 113.32 M per token of GTE, 0.3707 G + 5.26 M K for the head (which prints 5.27). Table 5's own K was about
-zero and its text 60 tokens, so constant and slope are told apart. Three things differ from the official code:
+zero and its text 60 tokens, so constant and slope are told apart. Four things differ from the official code:
 
 - The picture's enlargement is functional here and a module there: the rule of `nn.Upsample` is applied to `enlarge`.
+- With decision-level fusion the picture is projected once here, and once a branch there: the paper's convention
+  counts it twice.
 - Output MLPs run once a layer, not twice, unless `one_path=False`: 0.59 M K less in both conventions.
 - Support tokens are pooled on the feature map's grid, not on 64 x 64 cells: 0.28 instead of 3.15 true M K.
 
@@ -111,9 +113,10 @@ def describe(model: nn.Module, *, keypoints: int = 17, shots: int = 1, text_toke
         row = (stage, _label(path))
         part = parts.get(row, Part(*row))
         slope = more[stage, path].paper - paper  # all that thop sees is linear in K
+        twice = path == "feature_projection" and model.decision is not None
         parts[row] = part._replace(
             macs=part.macs + true,
-            paper_macs=part.paper_macs + paper - keypoints * slope,
+            paper_macs=part.paper_macs + (2 if twice else 1) * (paper - keypoints * slope),
             paper_macs_per_keypoint=part.paper_macs_per_keypoint + slope,
         )
     _add_parameters(model, parts, ran_per_query={path for stage, path in work if stage == "query"})

@@ -1,4 +1,4 @@
-"""What mmengine's Runner calls during training: episodes by epoch, validation, checkpoints, the time budget.
+"""What mmengine's Runner calls during training: episodes by epoch, checkpoints, the time budget.
 
 A training run leaves in its folder
 
@@ -25,26 +25,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import all_gather_object, broadcast, broadcast_object_list, get_rank, get_world_size, master_only
+from mmengine.dist import all_gather_object, broadcast_object_list, get_rank, get_world_size, master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 from safetensors import safe_open
 
 from cape import compat
 from cape.checkpoints import load_weights, save_weights
 from cape.errors import DataError, UsageError
 from cape.files import write_atomically
-from cape.inference import predict_episodes
-from cape.registry import HOOKS, LOOPS
+from cape.loops import unwrapped
+from cape.registry import HOOKS
 from cape.runs import epochs_in, identity, saved_epochs, state_path, weights_path
 
 _OLDER = "Resume from an older epoch."
-
-
-def unwrapped(model: Any) -> Any:
-    """The model inside a distributed wrapper."""
-    return model.module if is_model_wrapper(model) else model
 
 
 @HOOKS.register_module()
@@ -58,41 +52,24 @@ class EpisodeEpoch(Hook):
         runner.train_dataloader.dataset.set_epoch(runner.epoch)  # type: ignore[attr-defined]
 
 
-@LOOPS.register_module()
-class EpisodeLoop(BaseLoop):
-    """Validation with each picture encoded once and each prompt compiled once; processes share the pairs.
+@HOOKS.register_module()
+class ConsistencyRamp(Hook):
+    """Lets the consistency loss of decision-level fusion grow linearly to its weight (specification §4.3, 13).
+
+    Branches that know nothing yet would agree on the middle of the picture. Without a decision it does nothing.
 
     Args:
-        runner: The runner.
-        dataloader: Its data set are episodes with pairs.
-        evaluator: Collects poses.
+        share: Of all iterations, over which it grows.
     """
 
-    def __init__(self, *, runner: Runner, dataloader: Any, evaluator: Any) -> None:
-        super().__init__(runner, dataloader)
-        self.evaluator = runner.build_evaluator(evaluator)
-        for metric in self.evaluator.metrics:
-            # mmengine's word for: over the network. Its other way leaves pickles in the current folder.
-            metric.collect_device = "gpu"
+    def __init__(self, *, share: float = 0.1) -> None:
+        self.share = share
 
-    def run(self) -> dict[str, float]:
-        """One validation; the figures of the evaluator."""
-        self.runner.call_hook("before_val")
-        self.runner.call_hook("before_val_epoch")
-        episodes: Any = self.dataloader.dataset
-        rows = np.array_split(np.arange(len(episodes)), get_world_size())[get_rank()]
-        model, loader = unwrapped(self.runner.model), self.dataloader
-        for buffer in model.buffers():
-            broadcast(buffer)  # a batch norm's statistics are each process's own, and process 0 saves
-        if len(rows):  # more processes than pairs leave some without any
-            for labels, poses in predict_episodes(
-                model, episodes, rows=rows, pictures=loader.batch_size or 16, workers=loader.num_workers
-            ):
-                self.evaluator.process(data_samples=poses, data_batch=labels)  # type: ignore[arg-type]
-        metrics = self.evaluator.evaluate(len(episodes))
-        self.runner.call_hook("after_val_epoch", metrics=metrics)
-        self.runner.call_hook("after_val")
-        return metrics
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """A pure function of the iteration, so that a resumed run goes on where it was."""
+        del batch_idx, data_batch
+        over = self.share * runner.max_iters
+        unwrapped(runner.model).ramp = min(1.0, (runner.iter + 1) / over) if over else 1.0
 
 
 @HOOKS.register_module()

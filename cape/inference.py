@@ -136,8 +136,8 @@ def predict_episodes(
             with torch.inference_mode():
                 compiled = model.prompt(support, names, labels.mask[first].to(device))
                 tokens = Tokens(*(field[prompt] for field in compiled))
-                points, match = model.locate(features[torch.from_numpy(query)], tokens, labels.adjacency.to(device))
-            yield labels, poses(points, match, tokens.mask, torch.from_numpy(batch))
+                found = model.locate(features[torch.from_numpy(query)], tokens, labels.adjacency.to(device))
+            yield labels, poses(found, tokens.mask, torch.from_numpy(batch))
 
 
 def _pairs_of(episodes: Episodes) -> Pairs:

@@ -45,7 +45,7 @@ DATASETS = Registry("dataset", build_func=build, parent=mmengine.DATASETS, scope
 MODELS = Registry("model", build_func=build, parent=mmengine.MODELS, scope="cape", locations=["cape.models"])
 METRICS = Registry("metric", parent=mmengine.METRICS, scope="cape", locations=["cape.evaluation.fewshot"])
 HOOKS = Registry("hook", parent=mmengine.HOOKS, scope="cape", locations=["cape.hooks"])
-LOOPS = Registry("loop", parent=mmengine.LOOPS, scope="cape", locations=["cape.hooks"])
+LOOPS = Registry("loop", parent=mmengine.LOOPS, scope="cape", locations=["cape.loops"])
 
 # mmengine warns about each registry that a scope does not have; these hold nothing of ours.
 for _name in (

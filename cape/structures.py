@@ -7,6 +7,7 @@ Every array annotation in cape uses these letters and no others:
     L  decoder layers       P  body parts                   J  joints of a fixed skeleton
     T  frames               N  pairs of an evaluation       M  instances of a table
     R  starts of a fit      E  width of an inner layer      h  w  another size than H  W
+    V  branches (two with decision-level fusion, else one)
 
 Two coordinate frames exist. *Pixels* are those of the original picture (x right, y down, the centre of the first
 pixel is 0, as in COCO). *Crop* coordinates are pixels of the square crop divided by its side: [0, 1] inside the crop,
@@ -77,11 +78,16 @@ class Episode(NamedTuple):
 class Tokens(NamedTuple):
     """A compiled prompt: all that depends on support and names, and nothing that depends on the query."""
 
-    tokens: Float[Tensor, "B K D"]
-    mask: Bool[Tensor, "B K"]
+    tokens: Float[Tensor, "B V K D"]
+    present: Bool[Tensor, "B V K"]
     """Keypoints that have a token."""
     appearance: Float[Tensor, "B K C"]
     """Pooled support features as the backbone gives them; zeros where the support shows nothing."""
+
+    @property
+    def mask(self) -> Bool[Tensor, "B K"]:
+        """Keypoints that some branch can be asked for."""
+        return self.present.any(dim=1)
 
 
 class Match(NamedTuple):
@@ -99,3 +105,26 @@ class Match(NamedTuple):
     """Global soft-argmax, for the proposal loss."""
     proposals: Float[Tensor, "B K 2"]
     """Soft-argmax around the highest peak, where the decoder starts."""
+
+
+class Branch(NamedTuple):
+    """What one branch of a few-shot model found; without decision-level fusion it has one."""
+
+    match: Match
+    points: Float[Tensor, "L B K 2"]
+    """Of its decoder's layers, crop frame; one layer of `match.expected` where it has no decoder of its own."""
+    mask: Bool[Tensor, "B K"]
+    """Keypoints that it has a token for."""
+
+
+class Found(NamedTuple):
+    """Where a few-shot model finds the prompted keypoints."""
+
+    points: Float[Tensor, "L B K 2"]
+    """After each decoder layer, crop frame."""
+    proposals: Float[Tensor, "B K 2"]
+    """Where the decoder started."""
+    branches: tuple[Branch, ...]
+    """The one branch, or the visual and the text branch."""
+    weights: Float[Tensor, "B V K"]
+    """How much each branch counts."""

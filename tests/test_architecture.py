@@ -23,6 +23,7 @@ LAYERS = [
     {"checkpoints", "visualize", "formats", "runs"},
     {"features"},
     {"inference", "export", "complexity"},
+    {"loops"},
     {"hooks"},
     {"configuration"},
     {"runner"},

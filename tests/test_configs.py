@@ -14,7 +14,11 @@ from cape.registry import HOOKS, LOOPS, METRICS
 
 CONFIGS = sorted(path for path in (Path(__file__).parents[1] / "configs").glob("*.py") if path.name[0] != "_")
 SPLITS = [path for path in CONFIGS if "_split" in path.name]
-DISTINCT = [path for path in CONFIGS if path.name not in {f"cape_flf_split{split}.py" for split in range(2, 6)}]
+DISTINCT = [
+    path
+    for path in CONFIGS
+    if path.name not in {f"cape_{kind}_split{split}.py" for kind in ("flf", "dlf") for split in range(2, 6)}
+]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

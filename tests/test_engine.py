@@ -13,8 +13,8 @@ from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes, collate_episodes
 from cape.engine import load_model, load_start, make_episodes, make_model, make_runner
 from cape.errors import AnnotationError, DataError, UsageError
-from cape.hooks import EpisodeLoop
 from cape.inference import predict_all, predict_episodes
+from cape.loops import EpisodeLoop
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIG = f"""

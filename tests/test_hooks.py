@@ -17,7 +17,8 @@ from torch import nn
 from cape import hooks
 from cape.checkpoints import read_weights
 from cape.errors import UsageError
-from cape.hooks import Checkpoints, EpisodeLoop, TimeBudget, saver, validates
+from cape.hooks import Checkpoints, TimeBudget, saver, validates
+from cape.loops import EpisodeLoop
 from cape.runs import saved_epochs, state_path, weights_path
 
 

@@ -62,7 +62,7 @@ def arm(event: str, number: int) -> None:
     """Kill this process at the `number`-th event of this name."""
     from mmengine.runner import EpochBasedTrainLoop
 
-    import cape.hooks
+    import cape.loops
 
     left, target = number, ""
 
@@ -86,7 +86,7 @@ def arm(event: str, number: int) -> None:
             if removed.startswith(".cape-"):  # the first thing after the rename
                 happens(f"after {target}")
 
-    step, score = EpochBasedTrainLoop.run_iter, cape.hooks.predict_episodes
+    step, score = EpochBasedTrainLoop.run_iter, cape.loops.predict_episodes
 
     def run_iter(self: Any, *arguments: Any) -> None:
         happens("iteration")
@@ -98,7 +98,7 @@ def arm(event: str, number: int) -> None:
             happens("validation")
             yield batch
 
-    EpochBasedTrainLoop.run_iter, cape.hooks.predict_episodes = run_iter, predict
+    EpochBasedTrainLoop.run_iter, cape.loops.predict_episodes = run_iter, predict
     sys.addaudithook(audit)
 
 

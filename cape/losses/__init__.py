@@ -5,7 +5,8 @@ by their number (1 where there is none), mean over the batch.
 """
 
 from cape.losses.cells import cell_loss
+from cape.losses.consistency import consistency_loss
 from cape.losses.heatmap import heatmap_loss
 from cape.losses.offset import offset_loss
 
-__all__ = ["cell_loss", "heatmap_loss", "offset_loss"]
+__all__ = ["cell_loss", "consistency_loss", "heatmap_loss", "offset_loss"]

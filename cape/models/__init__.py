@@ -7,12 +7,13 @@ part imports no page and no other folder.
 
 from cape.models.encoders import SupportEncoder, TextEncoder, VisualEncoder
 from cape.models.fewshot import FewShotPose
-from cape.models.fusion import CMAA, Matching
+from cape.models.fusion import CMAA, Decision, Matching
 from cape.models.graphs import GraphFeedForward
 from cape.models.heads import KeypointDecoder
 
 __all__ = [
     "CMAA",
+    "Decision",
     "FewShotPose",
     "GraphFeedForward",
     "KeypointDecoder",

@@ -1,10 +1,17 @@
-"""Few-shot, category-agnostic pose estimation: the whole model, with feature-level fusion (FLF).
+"""Few-shot, category-agnostic pose estimation: the whole model, with feature-level or decision-level fusion.
 
     query picture ──▶ visual ─────────────▶ feature ─┐
     support pictures ▶ visual ▶ support ▶ visual token ┐ │
     keypoint names ──▶ text ──────────────▶ text token ┤ │
                                      alignment (CMAA) ─┘ │
                                              tokens ──▶ matching ──▶ proposals ──▶ decoder ──▶ points
+
+With decision-level fusion the tokens stay apart: each modality has a matching and a decoder of its own, and their
+points are averaged with the weights of `decision`.
+
+    visual token, feature ──▶ matching ───────▶ decoder ──────┐
+                                                              decision ──▶ points
+    text token, feature ────▶ text_matching ──▶ text_decoder ─┘
 
 The paper is "Enhancing Robust CAPE through Multi-Modal Feature Alignment"; the networks around its alignment are those
 of GraphCape and CapeX. Without a text encoder this page is GraphCape, without a support encoder CapeX.
@@ -20,11 +27,12 @@ from torch import Tensor, nn
 
 from cape.codecs import gaussian_heatmap
 from cape.errors import PromptError, UsageError
-from cape.losses import cell_loss, heatmap_loss, offset_loss
+from cape.losses import cell_loss, consistency_loss, heatmap_loss, offset_loss
+from cape.models.fusion.decision import mixed
 from cape.models.fusion.matching import cosine_prior
-from cape.models.layers import drop_modalities, xavier
+from cape.models.layers import drop_modalities, start_projections
 from cape.registry import MODELS
-from cape.structures import Match, Tokens, View
+from cape.structures import Branch, Found, Tokens, View
 
 
 class Pose(NamedTuple):
@@ -37,28 +45,40 @@ class Pose(NamedTuple):
     mask: Bool[Tensor, "K"]
     """Keypoints that were asked for."""
     pair: int
+    branches: Float[Tensor, "V K 2"]
+    """What each branch alone says; where they disagree, something is doubtful."""
+    weights: Float[Tensor, "V K"]
+    """How much each branch counts; 0 where it has no token."""
 
 
-def poses(points: Float[Tensor, "L B K 2"], match: Match, mask: Bool[Tensor, "B K"], pair: Tensor) -> list[Pose]:
+def poses(found: Found, mask: Bool[Tensor, "B K"], pair: Tensor) -> list[Pose]:
     """What the last layer found, pair by pair."""
-    return [Pose(*row) for row in zip(points[-1], match.proposals, mask, pair.tolist(), strict=True)]
+    branches = torch.stack([branch.points[-1] for branch in found.branches], dim=1)
+    rows = zip(found.points[-1], found.proposals, mask, pair.tolist(), branches, found.weights, strict=True)
+    return [Pose(*row) for row in rows]
 
 
 @MODELS.register_module()
 class FewShotPose(BaseModel):
-    """GraphCape, CapeX, or their feature-level fusion.
+    """GraphCape, CapeX, or their fusion.
 
     Args:
         visual: The visual encoder, a registered type with its options.
         support: The support encoder; None for text alone (CapeX).
         text: The text encoder; None for pictures alone (GraphCape).
-        alignment: CMAA; ignored unless there are both modalities.
+        alignment: CMAA, which fuses features; ignored unless there are both modalities and no `decision`.
+        decision: `Decision`, which fuses answers (DLF) and takes the alignment's place; None for FLF.
         matching: Joint encoder and proposals.
         decoder: Keypoint decoder.
+        decoders: With a decision: "two" (as the paper's parameter count has it; the branches share the output MLPs) or
+            "shared", one decoder of the mixed tokens and proposals (as its text has it).
         width: D, of all of them.
         heatmap: Loss of the similarity maps: "squared" (the papers') or "cells", for small data, see `cell_loss`.
         heatmap_weight: Its weight; the others weigh 1.
         sigma: Of the heatmap target, in cells of 64.
+        consistency: With a decision: the branch that teaches without being taught ("visual" or "text"), or "both" for
+            the symmetric loss of Eq. 5.
+        consistency_weight: λ; see also `hooks.ConsistencyRamp`.
         dropout: Rate on backbone features and text embeddings before their projections.
         modality_dropout: How often, in training, a sample does without its support features, and without its texts.
         frozen: Children that do not learn and stay in evaluation mode. With all but `alignment` and `text_projection`,
@@ -66,7 +86,7 @@ class FewShotPose(BaseModel):
         unit_inputs: Features and embeddings have unit length: they are scaled by √C, to which a network is used.
 
     Raises:
-        UsageError: Neither a support nor a text encoder.
+        UsageError: Neither a support nor a text encoder, or a decision between them without both.
     """
 
     def __init__(
@@ -76,39 +96,56 @@ class FewShotPose(BaseModel):
         support: dict | None,
         text: dict | None,
         alignment: dict | None = None,
+        decision: dict | None = None,
         matching: dict | None = None,
         decoder: dict | None = None,
+        decoders: Literal["two", "shared"] = "two",
         width: int = 256,
         heatmap: Literal["squared", "cells"] = "squared",
         heatmap_weight: float = 2.0,
         sigma: float = 1.0,
+        consistency: Literal["both", "visual", "text"] = "both",
+        consistency_weight: float = 1.0,
         dropout: float = 0.0,
         modality_dropout: tuple[float, float] = (0.0, 0.0),
         frozen: Sequence[str] = (),
         unit_inputs: bool = False,
     ) -> None:
         super().__init__()
-        if support is None and text is None:
+        parts = {"support": support, "text": text, "decision": decision}
+        both = support is not None and text is not None
+        if (support is None and text is None) or (decision is not None and not both):
             raise UsageError(
-                "FewShotPose", expected="a support or a text encoder", got="neither", fix="Give one of them."
+                "FewShotPose",
+                expected="a support or a text encoder, and both of them for a decision",
+                got=", ".join(name for name, part in parts.items() if part is not None) or "neither",
+                fix="Give what is missing.",
             )
         self.width, self.heatmap, self.heatmap_weight, self.sigma = width, heatmap, heatmap_weight, sigma
+        self.consistency, self.consistency_weight, self.ramp = consistency, consistency_weight, 1.0
         self.modality_dropout, self.unit_inputs = modality_dropout, unit_inputs
+
+        # What is seen and said
         self.visual = MODELS.build(visual)
         self.support = MODELS.build(support) if support else None
         self.text = MODELS.build(text) if text else None
         self.feature_projection = nn.Conv2d(self.visual.channels, width, 1)
         self.visual_projection = nn.Linear(self.visual.channels, width) if self.support else None
         self.text_projection = nn.Linear(self.text.width, width) if self.text else None
-        for projection in (self.feature_projection, self.visual_projection, self.text_projection):
-            if projection is not None:
-                xavier(projection)
-                nn.init.zeros_(projection.bias)  # type: ignore[arg-type] (all three have one)
+        start_projections(self.feature_projection, self.visual_projection, self.text_projection)
         self.dropout = nn.Dropout(dropout)
-        both = self.support is not None and self.text is not None
-        self.alignment = MODELS.build({"type": "CMAA", **(alignment or {}), "width": width}) if both else None
-        self.matching = MODELS.build({"type": "Matching", **(matching or {}), "width": width})
-        self.decoder = MODELS.build({"type": "KeypointDecoder", **(decoder or {}), "width": width})
+
+        # One branch of fused tokens, or one a modality
+        flf, dlf = both and decision is None, decision is not None
+        matching = {"type": "Matching", **(matching or {}), "width": width}
+        decoder = {"type": "KeypointDecoder", **(decoder or {}), "width": width}
+        self.alignment = MODELS.build({"type": "CMAA", **(alignment or {}), "width": width}) if flf else None
+        self.matching = MODELS.build(matching)
+        self.decoder = MODELS.build(decoder)
+        self.text_matching = MODELS.build({**matching, "prior": None}) if dlf else None  # no picture to start from
+        self.text_decoder = MODELS.build({**decoder, "own_offsets": False}) if dlf and decoders == "two" else None
+        self.decision = MODELS.build({"type": "Decision", **(decision or {}), "width": width}) if dlf else None
+
         self.frozen = tuple(frozen)
         for name in self.frozen:
             self._child(name).requires_grad_(False)
@@ -144,12 +181,12 @@ class FewShotPose(BaseModel):
         """
         del category
         tokens = self.prompt(support, names, mask)
-        points, match = self.locate(self.visual(query.image), tokens, adjacency)
+        found = self.locate(self.visual(query.image), tokens, adjacency)
         if mode == "loss":
-            return self.losses(points, match, query, tokens.mask)
+            return self.losses(found, query)
         if mode == "predict":
-            return poses(points, match, tokens.mask, pair)
-        return points
+            return poses(found, tokens.mask, pair)
+        return found.points
 
     def prompt(self, support: View, names: Sequence[Sequence[str]], mask: Bool[Tensor, "B K"]) -> Tokens:
         """Keypoint tokens of a support set: all that depends on it, so it is computed once per prompt.
@@ -180,12 +217,15 @@ class FewShotPose(BaseModel):
         visual = self._project(self.visual_projection, appearance * shown[..., None])
         text = self._project(self.text_projection, meaning * named[..., None])
 
-        # One token a keypoint
-        if self.alignment is not None:
-            tokens = self.alignment(visual, text, shown, named)
+        # One token a keypoint, or one a branch
+        if self.decision is not None:
+            tokens, present = torch.stack([visual, text], dim=1), torch.stack([shown, named], dim=1)
+        elif self.alignment is not None:
+            tokens, present = self.alignment(visual, text, shown, named)[:, None], (shown | named)[:, None]
         else:
-            tokens = text if self.visual_projection is None else visual
-        return Tokens(tokens, shown | named, appearance * shown[..., None])
+            tokens = (text if self.visual_projection is None else visual)[:, None]
+            present = (shown | named)[:, None]
+        return Tokens(tokens, present, appearance * shown[..., None])
 
     def _appearance(
         self, support: View, mask: Bool[Tensor, "B K"]
@@ -212,33 +252,86 @@ class FewShotPose(BaseModel):
     def _input(self, inputs: Tensor, channels: int) -> Tensor:
         return self.dropout(inputs * channels**0.5 if self.unit_inputs else inputs)
 
-    def locate(
-        self, feature: Float[Tensor, "B C H W"], prompt: Tokens, adjacency: Bool[Tensor, "B K K"]
-    ) -> tuple[Float[Tensor, "L B K 2"], Match]:
+    def locate(self, feature: Float[Tensor, "B C H W"], prompt: Tokens, adjacency: Bool[Tensor, "B K K"]) -> Found:
         """Find prompted keypoints in a query feature map."""
         prior = None if self.matching.log_prior is None else cosine_prior(prompt.appearance, feature)
-        match = self.matching(
-            self.feature_projection(self._input(feature, feature.shape[1])), prompt.tokens, prompt.mask, prior
-        )
-        return self.decoder(match, adjacency, prompt.mask), match
+        picture = self.feature_projection(self._input(feature, feature.shape[1]))
+        tokens, masks = prompt.tokens.unbind(dim=1), prompt.present.unbind(dim=1)
+        match = self.matching(picture, tokens[0], masks[0], prior)
 
-    def losses(
-        self, points: Float[Tensor, "L B K 2"], match: Match, query: View, mask: Bool[Tensor, "B K"]
-    ) -> dict[str, Tensor]:
-        """Heatmap, proposal and per-layer offset losses over keypoints that prompt and query show."""
+        # Fused features: one answer
+        if self.decision is None or self.text_matching is None:
+            points = self.decoder(match, adjacency, masks[0])
+            weights = prompt.present.to(points.dtype)
+            return Found(points, match.proposals, (Branch(match, points, masks[0]),), weights)
+
+        # Two answers, and how much each counts
+        matches = (match, self.text_matching(picture, tokens[1], masks[1]))
+        weights = self.decision(matches, prompt.present)
+        fused = mixed(matches, weights)
+
+        # One decoder for the mixture, or the average of two decoders' points
+        if self.text_decoder is None:
+            points = self.decoder(fused, adjacency, prompt.mask)
+            layers = [match.expected[None] for match in matches]
+        else:
+            visual = self.decoder(match, adjacency, masks[0])
+            text = self.text_decoder(matches[1], adjacency, masks[1], self.decoder.offsets)
+            layers = [visual, text]
+            points = weights[:, 0, :, None] * visual + weights[:, 1, :, None] * text
+        return Found(points, fused.proposals, tuple(map(Branch, matches, layers, masks)), weights)
+
+    def losses(self, found: Found, query: View) -> dict[str, Tensor]:
+        """Heatmap, proposal and offset losses of each branch, over keypoints that prompt and query show.
+
+        With a decision also the agreement of the branches (Eq. 5), and the fused points' own offset loss, which
+        teaches the decision alone: the branches' points are detached.
+        """
         target, shown = gaussian_heatmap(query.points, query.visible, sigma=self.sigma)
-        valid = shown & mask
-        starts = torch.cat([match.proposals[None], points[:-1]]).detach()
-        layers = {
-            f"loss_offset_{layer}": offset_loss(each, query.points, valid & self.decoder.reachable(start, query.points))
-            for layer, (each, start) in enumerate(zip(points, starts, strict=True))
-        }
+        if self.decision is None:
+            return self._branch_losses(found.branches[0], query, target, shown, "loss")
+        losses: dict[str, Tensor] = {}
+        for branch, name in zip(found.branches, ("visual", "text"), strict=True):
+            losses |= self._branch_losses(branch, query, target, shown, f"loss_{name}")
+        visual, text = found.branches
+        both = visual.mask & text.mask
+        detach: dict[str, Literal["none", "first", "second"]] = {"both": "none", "visual": "first", "text": "second"}
+        agreement = consistency_loss(visual.points[-1], text.points[-1], both, detach=detach[self.consistency])
+        losses["loss_consistency"] = self.consistency_weight * self.ramp * agreement
+        if self.text_decoder is None:
+            losses |= self._offset_losses(
+                found.points, found.proposals, query, shown & (visual.mask | text.mask), "loss"
+            )
+        elif self.decision.gate is not None:
+            points = torch.stack([visual.points[-1], text.points[-1]], dim=1).detach()
+            fused = (found.weights[..., None] * points).sum(dim=1)
+            losses["loss_decision"] = offset_loss(fused, query.points, shown & both)
+        return losses
+
+    def _branch_losses(
+        self, branch: Branch, query: View, target: Float[Tensor, "B K h w"], shown: Bool[Tensor, "B K"], name: str
+    ) -> dict[str, Tensor]:
+        match, valid = branch.match, shown & branch.mask
         if self.heatmap == "cells":
             maps = cell_loss(match.similarity, query.points, valid)
         else:
             maps = heatmap_loss(match.similarity, target, valid)
+        losses = {
+            f"{name}_heatmap": self.heatmap_weight * maps,
+            f"{name}_proposal": offset_loss(match.expected, query.points, valid),
+        }
+        if self.decision is not None and self.text_decoder is None:
+            return losses
+        return losses | self._offset_losses(branch.points, match.proposals, query, valid, name)
+
+    def _offset_losses(
+        self, points: Float[Tensor, "L B K 2"], proposals: Float[Tensor, "B K 2"], query: View,
+        valid: Bool[Tensor, "B K"], name: str,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        starts = torch.cat([proposals[None], points[:-1]]).detach()
         return {
-            "loss_heatmap": self.heatmap_weight * maps,
-            "loss_proposal": offset_loss(match.expected, query.points, valid),
-            **layers,
+            f"{name}_offset_{layer}": offset_loss(
+                each, query.points, valid & self.decoder.reachable(start, query.points)
+            )
+            for layer, (each, start) in enumerate(zip(points, starts, strict=True))
         }

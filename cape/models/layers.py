@@ -32,6 +32,14 @@ def xavier(module: nn.Module) -> None:
             nn.init.xavier_uniform_(parameter)
 
 
+def start_projections(*layers: nn.Linear | nn.Conv2d | None) -> None:
+    """Start projections as the official networks do: Xavier-uniform weights, no biases."""
+    for layer in layers:
+        if layer is not None and layer.bias is not None:
+            xavier(layer)
+            nn.init.zeros_(layer.bias)
+
+
 def sine_encoding(points: Float[Tensor, "*B 2"], width: int, *, temperature: float = 1e4) -> Float[Tensor, "*B D"]:
     """Sine-cosine code of crop coordinates, DETR's: y in the first half, x in the second, scaled to 2π.
 

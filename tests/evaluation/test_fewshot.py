@@ -25,12 +25,16 @@ def guesses(episodes: Episodes) -> tuple[torch.Tensor, torch.Tensor]:
     return refined, truth + 0.2 * torch.randn(truth.shape, generator=generator)
 
 
+def pose(points: torch.Tensor, proposals: torch.Tensor, mask: torch.Tensor, pair: int) -> Pose:
+    return Pose(points, proposals, mask, pair, points[None], mask[None].float())
+
+
 def collected(episodes: Episodes, batches: list[list[int]]) -> dict[str, float]:
     refined, proposals = guesses(episodes)
     metric = FewShotPCK()
     for rows in batches:
         batch = collate_episodes([episodes[row] for row in rows])
-        metric.process(batch, [Pose(refined[row], proposals[row], batch.mask[0], row) for row in rows])
+        metric.process(batch, [pose(refined[row], proposals[row], batch.mask[0], row) for row in rows])
     return metric.evaluate(sum(len(rows) for rows in batches))
 
 
@@ -70,7 +74,7 @@ def test_a_keypoint_that_the_support_does_not_show_is_not_scored(episodes: Episo
     for asked in (mask, batch.mask):
         metric = FewShotPCK()
         metric.process(
-            batch._replace(mask=asked), [Pose(refined[row], refined[row], asked[0], row) for row in range(8)]
+            batch._replace(mask=asked), [pose(refined[row], refined[row], asked[0], row) for row in range(8)]
         )
         figures.append(metric.evaluate(8))
     assert figures[0]["NME"] < 1 < figures[1]["NME"]

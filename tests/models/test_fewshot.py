@@ -132,9 +132,9 @@ def test_names_and_points_must_agree(batch: Episode, refused) -> None:
 def test_bounded_refinement_learns_from_what_it_can_reach(batch: Episode, off: float) -> None:
     model = build(decoder={**SMALL["decoder"], "reach": 0.05}).eval()
     tokens = model.prompt(batch.support, batch.names, batch.mask)
-    points, match = model.locate(model.visual(batch.query.image), tokens, batch.adjacency)
-    query = batch.query._replace(points=match.proposals + torch.tensor([off, 0.0]))
-    losses = model.losses(points, match, query, tokens.mask)
+    found = model.locate(model.visual(batch.query.image), tokens, batch.adjacency)
+    query = batch.query._replace(points=found.proposals + torch.tensor([off, 0.0]))
+    losses = model.losses(found, query)
     assert (losses["loss_offset_0"] > 0) == (off < 0.05)
     assert losses["loss_proposal"] > 0
 
@@ -167,6 +167,9 @@ def test_parameters_are_those_of_the_paper_s_ledger() -> None:
     assert fused + count(CMAA(matrices="none", pairing="none", norm="plain")) == 195_715_369
     assert fused + count(CMAA(pairing="none")) == 195_912_489
     assert fused + count(CMAA()) == 195_912_490
+    with torch.device("meta"):
+        second = count(Matching()) + count(KeypointDecoder(own_offsets=False))
+    assert fused + second == 203_741_864
 
 
 def test_gte_has_the_parameters_of_the_ledger() -> None:

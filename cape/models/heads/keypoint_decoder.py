@@ -23,6 +23,7 @@ class KeypointDecoder(nn.Module):
             learnt from the keypoints within reach. None (the official networks) refines in logit space, unbounded.
         one_path: Supervise the coordinates that the next layer starts from. False is GraphCape: the supervised output
             reads the layer-normed token, the propagated one the bare token.
+        own_offsets: False has no output MLPs: those of another decoder are given to `forward`.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class KeypointDecoder(nn.Module):
         dropout: float = 0.1,
         reach: float | None = None,
         one_path: bool = True,
+        own_offsets: bool = True,
     ) -> None:
         super().__init__()
         self.one_path, self.reach = one_path, reach
@@ -42,7 +44,7 @@ class KeypointDecoder(nn.Module):
         self.layers = nn.ModuleList(_DecoderLayer(width, heads, MODELS.build(part), dropout) for _ in range(layers))
         self.position = MLP((width, width, width))
         self.norm = nn.LayerNorm(width)
-        offsets = [MLP((width, width, width, width, 2)) for _ in range(layers)]
+        offsets = [MLP((width, width, width, width, 2)) for _ in range(layers * own_offsets)]
         self.offsets = nn.ModuleList(offsets)
         xavier(self)
         for offset in offsets:  # refinement starts as the identity
@@ -50,7 +52,11 @@ class KeypointDecoder(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(
-        self, match: Match, adjacency: Bool[Tensor, "B K K"], mask: Bool[Tensor, "B K"]
+        self,
+        match: Match,
+        adjacency: Bool[Tensor, "B K K"],
+        mask: Bool[Tensor, "B K"],
+        offsets: nn.ModuleList | None = None,
     ) -> Float[Tensor, "L B K 2"]:
         """Coordinates after each layer, crop frame.
 
@@ -58,12 +64,13 @@ class KeypointDecoder(nn.Module):
             match: Refined tokens and picture, and the proposals to start from.
             adjacency: Skeleton.
             mask: Keypoints that exist.
+            offsets: Output MLPs of another decoder; None: its own.
         """
         padding = attention_padding(mask)
         tokens = match.tokens
         start = base = match.proposals.detach()
         outputs = []
-        for layer, offset in zip(self.layers, self.offsets, strict=True):
+        for layer, offset in zip(self.layers, offsets or self.offsets, strict=True):
             code = self.position(sine_encoding(start, tokens.shape[-1]))
             tokens = layer(tokens, code, match, adjacency, padding)
 

@@ -1,0 +1,99 @@
+"""The decision: weights are shares, absent branches have none, each rule says what its name says."""
+
+import pytest
+import torch
+
+from cape.models.fusion.decision import Decision, mixed
+from cape.structures import Match
+
+
+def match(similarity: torch.Tensor, tokens: torch.Tensor | None = None) -> Match:
+    batch, keypoints, height, width = similarity.shape
+    generator = torch.Generator().manual_seed(int(similarity.sum().abs() * 1000))
+    drawn = {"generator": generator}
+    return Match(
+        feature=torch.randn(batch, height * width, 8, **drawn),
+        position=torch.zeros(height * width, 8),
+        tokens=torch.randn(batch, keypoints, 8, **drawn) if tokens is None else tokens,
+        similarity=similarity,
+        expected=torch.rand(batch, keypoints, 2, **drawn),
+        proposals=torch.rand(batch, keypoints, 2, **drawn),
+    )
+
+
+@pytest.fixture
+def matches() -> tuple[Match, Match]:
+    torch.manual_seed(0)
+    return match(torch.randn(2, 5, 4, 4)), match(4 * torch.randn(2, 5, 4, 4))
+
+
+def deciding(**options) -> Decision:
+    torch.manual_seed(1)
+    decision = Decision(width=8, **options)
+    if decision.gate is not None:  # it starts as the mean
+        torch.nn.init.normal_(decision.gate.weight)
+    return decision
+
+
+@pytest.mark.parametrize("rule", ["gate", "mean", "confidence"])
+def test_weights_are_shares_of_the_branches_that_are_there(matches: tuple[Match, Match], rule: str) -> None:
+    present = torch.ones(2, 2, 5, dtype=torch.bool)
+    present[:, 0, 1] = present[:, 1, 2] = present[:, :, 3] = False
+    weights = deciding(rule=rule)(matches, present)
+    assert weights.shape == (2, 2, 5)
+    torch.testing.assert_close(weights.sum(dim=1), torch.tensor([1.0, 1, 1, 0, 1]).expand(2, 5))
+    assert (weights[~present] == 0).all() and (weights >= 0).all()
+
+
+def test_the_gate_starts_as_the_mean_and_moves_one_keypoint_at_a_time(matches: tuple[Match, Match]) -> None:
+    present = torch.ones(2, 2, 5, dtype=torch.bool)
+    torch.testing.assert_close(Decision(width=8)(matches, present), torch.full((2, 2, 5), 0.5))
+    gate = deciding()
+    before = gate(matches, present)
+    changed = matches[0].tokens.clone()
+    changed[:, 2] += 1
+    after = gate((matches[0]._replace(tokens=changed), matches[1]), present)
+    moved = (before - after).abs().amax(dim=(0, 1)) > 1e-6
+    assert moved.tolist() == [False, False, True, False, False]
+
+
+def test_without_tokens_the_gate_reads_the_maps_alone(matches: tuple[Match, Match]) -> None:
+    present = torch.ones(2, 2, 5, dtype=torch.bool)
+    gate = deciding(tokens=False)
+    other = matches[0]._replace(tokens=matches[0].tokens + 1)
+    assert torch.equal(gate((other, matches[1]), present), gate(matches, present))
+    flat = matches[0]._replace(similarity=matches[0].similarity / 10)
+    assert (gate((flat, matches[1]), present) - gate(matches, present)).abs().max() > 1e-3
+
+
+def test_confidence_follows_the_peak() -> None:
+    """Peaks of 0.9 and 0.1 in 1:1 temperature weigh 0.9 and 0.1; at half of it 0.81 : 0.01."""
+    first, second = torch.full((1, 1, 1, 11), 0.01), torch.full((1, 1, 1, 11), 0.09)
+    first[..., 0], second[..., 0] = 0.9, 0.1
+    both, present = (match(first.log()), match(second.log())), torch.ones(1, 2, 1, dtype=torch.bool)
+    weights = Decision(width=8, rule="confidence", temperature=1.0)(both, present)
+    torch.testing.assert_close(weights.flatten(), torch.tensor([0.9, 0.1]))
+    weights = Decision(width=8, rule="confidence", temperature=0.5)(both, present)
+    torch.testing.assert_close(weights.flatten(), torch.tensor([0.81, 0.01]) / 0.82)
+
+
+def test_absent_everywhere_leaves_the_gradient_finite(matches: tuple[Match, Match]) -> None:
+    gate = deciding()
+    gate(matches, torch.zeros(2, 2, 5, dtype=torch.bool)).sum().backward()
+    assert gate.gate is not None and gate.gate.weight.grad.isfinite().all()
+
+
+def test_a_mixture_with_all_weight_on_one_branch_is_that_branch(matches: tuple[Match, Match]) -> None:
+    for chosen in (0, 1):
+        weights = torch.zeros(2, 2, 5)
+        weights[:, chosen] = 1
+        for found, expected in zip(mixed(matches, weights), matches[chosen], strict=True):
+            torch.testing.assert_close(found, expected)
+
+
+def test_a_mixture_is_linear_in_the_weights(matches: tuple[Match, Match]) -> None:
+    weights = torch.full((2, 2, 5), 0.5)
+    found = mixed(matches, weights)
+    torch.testing.assert_close(found.feature, (matches[0].feature + matches[1].feature) / 2)
+    torch.testing.assert_close(found.proposals, (matches[0].proposals + matches[1].proposals) / 2)
+    assert all(value.isfinite().all() for value in mixed(matches, torch.zeros(2, 2, 5)))
