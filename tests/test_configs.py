@@ -13,7 +13,7 @@ from cape.engine import make_model
 from cape.registry import HOOKS, LOOPS, METRICS
 
 CONFIGS = sorted(path for path in (Path(__file__).parents[1] / "configs").glob("*.py") if path.name[0] != "_")
-SPLITS = [path for path in CONFIGS if "_split" in path.name]
+SPLITS = {kind: [path for path in CONFIGS if path.name.startswith(f"cape_{kind}_split")] for kind in ("flf", "dlf")}
 DISTINCT = [
     path
     for path in CONFIGS
@@ -28,10 +28,11 @@ def test_leaf_is_short_and_described(path: Path) -> None:
     assert text.startswith('"""') and len(text.splitlines()[0]) > 30
 
 
-def test_the_leaves_of_the_splits_differ_in_the_split_alone() -> None:
-    first = load_config(SPLITS[0]).to_dict()
-    assert len(SPLITS) == 5
-    for number, path in enumerate(SPLITS, start=1):
+@pytest.mark.parametrize("kind", SPLITS)
+def test_the_leaves_of_the_splits_differ_in_the_split_alone(kind: str) -> None:
+    first = load_config(SPLITS[kind][0]).to_dict()
+    assert len(SPLITS[kind]) == 5
+    for number, path in enumerate(SPLITS[kind], start=1):
         config = load_config(path).to_dict()
         assert config["split"] == number
         assert {**config, "split": 1} == first
