@@ -25,7 +25,7 @@ LAYERS = [
     {"inference", "export", "complexity"},
     {"loops"},
     {"hooks"},
-    {"configuration"},
+    {"configuration", "ablations"},
     {"runner"},
     {"engine"},
     {"contenders"},

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
 import typer
@@ -19,15 +19,16 @@ from cape.errors import DataError, UsageError
 from cape.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
+    from cape.ablations import Row
     from cape.evaluation.comparison import Method, Split
 
 PROGRAM = "import sys; from cape.commands import main; sys.exit(main())"
 
 
 class Run(NamedTuple):
-    """One training run, or the baselines of a split (no config)."""
+    """One training run, or the baselines of a split (no row)."""
 
-    config: str | None
+    row: "Row | None"
     split: int
     seed: int
     folder: Path
@@ -38,15 +39,34 @@ class Run(NamedTuple):
         return self.folder / "scores.npz"
 
     @property
+    def weights(self) -> Path:
+        """Its best weights."""
+        return self.folder / "checkpoints" / "best.safetensors"
+
+    @property
     def title(self) -> str:
         """For people."""
-        name = Path(self.config).stem if self.config else "baselines"
-        return f"{name}, split {self.split}" + (f", seed {self.seed}" if self.config else "")
+        return (
+            f"{self.row.name}, split {self.split}, seed {self.seed}" if self.row else f"baselines, split {self.split}"
+        )
 
 
 def table(
-    configs: Annotated[list[str], typer.Argument(help="Config files or names; the last is compared with all others.")],
     data: Annotated[Path, typer.Option(help="Folder with annotations/ and images/.")],
+    configs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Rows: config files or names, or NAME=CONFIG,KEY=VALUE,... for one with changed options. "
+            "The last row is compared with all others."
+        ),
+    ] = None,
+    ablation: Annotated[
+        list[str] | None,
+        typer.Option(help="Add the rows of fusion, alignment, plugin, decision, consistency or half."),
+    ] = None,
+    size: Annotated[
+        Literal["full", "lite"], typer.Option(help="Of an ablation's models: the paper's, or the small ones.")
+    ] = "lite",
     out: Annotated[Path, typer.Option(help="The table, Markdown.")] = Path("outputs/table.md"),
     work_dir: Annotated[Path, typer.Option(help="The runs' folder; complete runs in it are not repeated.")] = Path(
         "outputs/table"
@@ -69,53 +89,74 @@ def table(
     given again until the table is whole. Checkpoints are chosen on the split's own validation categories.
 
     Example: cape table cape_lite_visual cape_lite_text cape_lite --data mp100_mini --seeds 0,1 --baseline nearest
+
+    Example: cape table literal=cape_lite,model.alignment.pairing=none cape_lite --data mp100_mini
+
+    Example: cape table --ablation fusion --size full --data mp100 --seeds 0,1,2
     """
+    from cape.ablations import parse_rows, rows_of
     from cape.commands.console import say
 
     check_writable(out)
-    stems = [Path(config).stem for config in configs]
-    if len(set(stems)) < len(stems):
-        raise UsageError("CONFIGS", expected="files of different names", got=", ".join(stems), fix="Rename one.")
+    rows = parse_rows([*(configs or []), *(row for name in ablation or [] for row in rows_of(name, size))])
     numbers, runs_seeds = _numbers("--splits", splits), _numbers("--seeds", seeds)
     if not set(numbers) <= {1, 2, 3, 4, 5}:
         raise UsageError("--splits", expected="numbers from 1 to 5", got=splits, fix="Mend it.")
     runs = [
-        Run(config, split, seed, work_dir / Path(config).stem / f"split{split}_seed{seed}")
+        Run(row, split, seed, _folder(work_dir, row.name, split, seed))
         for seed in runs_seeds
-        for config in configs
+        for row in rows
         for split in numbers
     ]
     if baseline:
         runs += [Run(None, split, 0, work_dir / "baselines" / f"split{split}") for split in numbers]
     test_flags = ["--data", str(data), *(["--episodes", str(episodes)] if episodes else [])]
-    options = [word for option in cfg_options or [] for word in ("--cfg-options", option)]
-    train_flags = ["--data", str(data), *options, *(["--budget", str(budget)] if budget else [])]
+    train_flags = ["--data", str(data), *(["--budget", str(budget)] if budget else [])]
     names = [word for name in baseline or [] for word in ("--baseline", name)]
 
-    def carry_out(each: Run) -> float:
-        begin = time.monotonic()
-        for command in _commands(each, train_flags, [*test_flags, *(options if each.config else names)]):
-            _carry_out(each, command, threads=max(1, (os.cpu_count() or 1) // jobs))
-        write_atomically(each.folder / "command.json", made_by(each))
-        return time.monotonic() - begin
+    def recipe(each: Run) -> Recipe:
+        options = [*(cfg_options or []), *each.row.options] if each.row else []
+        flags = [word for option in options for word in ("--cfg-options", option)]
+        return Recipe([*train_flags, *flags], test_flags, flags if each.row else names)
 
-    def made_by(each: Run) -> str:
-        return json.dumps([train_flags, test_flags, names if each.config is None else options])
-
-    open_runs = [each for each in runs if not _is_complete(each, made_by(each))]
+    open_runs = [each for each in runs if not _is_complete(each, json.dumps(recipe(each)))]
     say(f"{len(runs) - len(open_runs)} of {len(runs)} runs are complete.")
-    failed = []
-    with ThreadPoolExecutor(jobs) as pool:
-        tasks = {pool.submit(carry_out, each): each for each in open_runs}
-        for done, task in enumerate(as_completed(tasks), start=1):
-            error = task.exception()
-            failed += [] if error is None else [error]
-            state = f"{task.result() / 60:.1f} min" if error is None else f"failed: {error}"
-            say(f"{done}/{len(open_runs)} {tasks[task].title}: {state}")
-    if failed:
-        raise failed[0]
-    write_atomically(out, _report(runs, configs, numbers))
+    failed, done = [], 0
+    for stage in (False, True):  # what starts from another row's weights comes after it
+        mine = [each for each in open_runs if bool(each.row and each.row.start) == stage]
+        with ThreadPoolExecutor(jobs) as pool:
+            tasks = {pool.submit(_run, each, recipe(each), work_dir, jobs): each for each in mine}
+            for task in as_completed(tasks):
+                done, error = done + 1, task.exception()
+                failed += [] if error is None else [error]
+                state = f"{task.result() / 60:.1f} min" if error is None else f"failed: {error}"
+                say(f"{done}/{len(open_runs)} {tasks[task].title}: {state}")
+        if failed:
+            raise failed[0]
+    write_atomically(out, _report(runs, rows, numbers))
     say(f"Written to {out}")
+
+
+class Recipe(NamedTuple):
+    """The flags that a run is made with."""
+
+    train: list[str]
+    test: list[str]
+    own: list[str]
+    """Also of testing: a model's options, or the baselines' names."""
+
+
+def _folder(work_dir: Path, name: str, split: int, seed: int) -> Path:
+    return work_dir / name / f"split{split}_seed{seed}"
+
+
+def _run(each: Run, recipe: Recipe, work_dir: Path, jobs: int) -> float:
+    """Carry a run out and leave its record; returns seconds."""
+    begin = time.monotonic()
+    for command in _commands(each, recipe, work_dir):
+        _carry_out(each, command, threads=max(1, (os.cpu_count() or 1) // jobs))
+    write_atomically(each.folder / "command.json", json.dumps(recipe))
+    return time.monotonic() - begin
 
 
 def _is_complete(each: Run, made_by: str) -> bool:
@@ -137,23 +178,20 @@ def _numbers(flag: str, text: str) -> list[int]:
         raise UsageError(flag, expected="numbers with commas between them", got=text, fix="For example 1,2.") from error
 
 
-def _commands(each: Run, train_flags: list[str], test_flags: list[str]) -> Iterator[list[str]]:
+def _commands(each: Run, recipe: Recipe, work_dir: Path) -> Iterator[list[str]]:
     """What a run consists of."""
     scores = ["--scores", str(each.scores)]
-    if each.config is None:
-        yield ["test", *test_flags, "--split", str(each.split), *scores]
+    if each.row is None:
+        yield ["test", *recipe.test, *recipe.own, "--split", str(each.split), *scores]
         return
+    start = []
+    if each.row.start is not None:
+        before = each._replace(folder=_folder(work_dir, each.row.start, each.split, each.seed))
+        start = ["--start-from", str(before.weights)]
     own = ["--split", str(each.split), "--seed", str(each.seed), "--work-dir", str(each.folder), "--resume"]
-    yield ["train", each.config, *train_flags, *own]
-    yield [
-        "test",
-        each.config,
-        str(each.folder / "checkpoints" / "best.safetensors"),
-        *test_flags,
-        "--cfg-options",
-        f"split={each.split}",
-        *scores,
-    ]
+    yield ["train", each.row.config, *recipe.train, *own, *start]
+    split = ["--cfg-options", f"split={each.split}"]
+    yield ["test", each.row.config, str(each.weights), *recipe.test, *recipe.own, *split, *scores]
 
 
 def _carry_out(each: Run, command: Sequence[str], *, threads: int) -> None:
@@ -170,13 +208,13 @@ def _carry_out(each: Run, command: Sequence[str], *, threads: int) -> None:
         raise UsageError(each.title, expected="a run that ends", got=f"exit {code}: {last}", fix=f"See {log}.")
 
 
-def _report(runs: list[Run], configs: list[str], numbers: list[int]) -> str:
+def _report(runs: list[Run], rows: "list[Row]", numbers: list[int]) -> str:
     """The whole file."""
     from cape.evaluation.comparison import comparison_table, difference_table
     from cape.evaluation.report import grid
 
     methods, splits = _collect(runs)
-    reference = next(method for method in methods if method.name == Path(configs[-1]).stem)
+    reference = next(method for method in methods if method.name == rows[-1].name)
     others = [method for method in methods if method is not reference]
     parts = [f"Command:\n\n    {invocation()}", grid(comparison_table(methods, splits))]
     if others:
@@ -197,7 +235,7 @@ def _collect(runs: list[Run]) -> "tuple[list[Method], dict[int, Split]]":
 
     splits: dict[int, Split] = {}
     found: dict[str, dict[int, dict[int, dict[str, np.ndarray]]]] = {}
-    for each in sorted(runs, key=lambda each: each.config is not None):
+    for each in sorted(runs, key=lambda each: each.row is not None):
         scores = _read(each.scores)
         pairs = Split(*(scores.pop(field) for field in Split._fields))
         known = splits.setdefault(each.split, pairs)
@@ -207,6 +245,8 @@ def _collect(runs: list[Run]) -> "tuple[list[Method], dict[int, Split]]":
             )
         for key, values in scores.items():
             method, figure = key.rsplit("|", 1)
+            if each.row is not None:  # scores are named by the config
+                method = each.row.name + method.removeprefix(Path(each.row.config).stem)
             found.setdefault(method, {}).setdefault(each.seed, {}).setdefault(each.split, {})[figure] = values
     order = dict(sorted(splits.items()))
     return [Method(name, list(by_seed.values())) for name, by_seed in found.items()], order

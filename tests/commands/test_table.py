@@ -21,7 +21,7 @@ def fake_runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         assert threads >= 1
         if command[0] == "test":
             each.folder.mkdir(parents=True, exist_ok=True)
-            names = [Path(each.config).stem] if each.config else ["copy", "nearest"]
+            names = [Path(each.row.config).stem] if each.row else ["copy", "nearest"]
             level = {"good": 80.0, "bad": 20.0, "copy": 50.0, "nearest": 60.0}
             split = str(each.split)
             kept = {f"{split}|category": np.repeat([1, 2], 15), f"{split}|named": np.repeat([True, False], 15)}
@@ -77,6 +77,33 @@ def test_runs_of_another_command_are_not_passed_off_as_this_one_s(
     assert fake_runs == [] and (tmp_path / "table.md").read_text() == before
     assert main(["table", *arguments(tmp_path, "--splits", "1", "--episodes", "20", "a/good.py")]) == 1
     assert "different names" in capsys.readouterr().err
+
+
+def test_rows_with_changed_options_and_rows_that_start_from_others(fake_runs: list, tmp_path: Path) -> None:
+    rows = ["more=good.py,start_from=@other,model.width=9", "other=bad.py,a.b=(1, 2),c=x", "good.py"]
+    paths = ["--data", "somewhere", "--work-dir", str(tmp_path / "work"), "--out", str(tmp_path / "table.md")]
+    assert main(["table", *rows, *paths, "--splits", "2", "--cfg-options", "model.width=8"]) == 0
+    training = {Path(each[each.index("--work-dir") + 1]).parent.name: each for each in fake_runs if each[0] == "train"}
+    assert list(training)[-1] == "more", "it waits for the weights that it starts from"
+    started = training["more"][training["more"].index("--start-from") + 1]
+    assert started == str(tmp_path / "work" / "other" / "split2_seed0" / "checkpoints" / "best.safetensors")
+    options = [
+        word for word, flag in zip(training["more"][1:], training["more"], strict=False) if flag == "--cfg-options"
+    ]
+    assert options == ["model.width=8", "model.width=9"], "a row's own options win"
+    assert "a.b=(1, 2)" in training["other"] and "c=x" in training["other"]
+    tested = next(each for each in fake_runs if each[0] == "test" and each[1] == "bad.py")
+    assert "a.b=(1, 2)" in tested and not any("start_from" in word for each in fake_runs for word in each)
+    text = (tmp_path / "table.md").read_text()
+    assert "| other | 20.00 |" in text and "| more | 80.00 |" in text and "| good - other | +60.00" in text
+
+
+def test_an_ablation_is_a_list_of_rows(fake_runs: list, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    paths = ["--data", "x", "--work-dir", str(tmp_path / "work"), "--out", str(tmp_path / "table.md")]
+    assert main(["table", *paths, "--ablation", "colour"]) == 1
+    assert "fusion, alignment" in capsys.readouterr().err
+    assert main(["table", *paths]) == 1
+    assert "--ablation" in capsys.readouterr().err and fake_runs == []
 
 
 @pytest.mark.parametrize(
