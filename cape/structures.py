@@ -122,8 +122,8 @@ class Found(NamedTuple):
 
     points: Float[Tensor, "L B K 2"]
     """After each decoder layer, crop frame."""
-    proposals: Float[Tensor, "B K 2"]
-    """Where the decoder started."""
+    match: Match
+    """What the decoder started from; with a decision, that of the branches together."""
     branches: tuple[Branch, ...]
     """The one branch, or the visual and the text branch."""
     weights: Float[Tensor, "B V K"]

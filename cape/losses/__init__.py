@@ -1,12 +1,20 @@
-"""Losses: pure functions on tensors, one a file; each returns a scalar.
+"""Losses: pure functions on tensors, one a file; each returns a scalar, and `branch` those of a model by name.
 
 The normalisation of the published few-shot code runs through all of them: sum over a sample's valid keypoints, divide
 by their number (1 where there is none), mean over the batch.
 """
 
+from cape.losses.branch import matching_losses, refinement_losses
 from cape.losses.cells import cell_loss
 from cape.losses.consistency import consistency_loss
 from cape.losses.heatmap import heatmap_loss
 from cape.losses.offset import offset_loss
 
-__all__ = ["cell_loss", "consistency_loss", "heatmap_loss", "offset_loss"]
+__all__ = [
+    "cell_loss",
+    "consistency_loss",
+    "heatmap_loss",
+    "matching_losses",
+    "offset_loss",
+    "refinement_losses",
+]

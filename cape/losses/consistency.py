@@ -7,24 +7,24 @@ from torch import Tensor
 
 
 def consistency_loss(
-    first: Float[Tensor, "B K 2"],
-    second: Float[Tensor, "B K 2"],
+    visual: Float[Tensor, "B K 2"],
+    text: Float[Tensor, "B K 2"],
     valid: Bool[Tensor, "B K"],
     *,
-    detach: Literal["none", "first", "second"] = "none",
+    teacher: Literal["both", "visual", "text"] = "both",
 ) -> Float[Tensor, ""]:
     """Mean over samples of the mean over valid keypoints of the squared distance (the paper's Eq. 5, its "MSE").
 
     Args:
-        first: Points of one branch, crop frame.
-        second: Points of the other.
+        visual: Points of the visual branch, crop frame.
+        text: Points of the text branch.
         valid: Keypoints that count. The query need not show them: agreement needs no label.
-        detach: The branch that teaches without being taught.
+        teacher: The branch that teaches without being taught; "both" is the symmetric loss of the equation.
 
     Example:
         Two keypoints, off by (0.1, 0) and (0, 0.2): the loss is (0.01 + 0.04) / 2 = 0.025.
     """
-    first = first.detach() if detach == "first" else first
-    second = second.detach() if detach == "second" else second
-    distance = (first - second).square().sum(dim=-1) * valid
+    visual = visual.detach() if teacher == "visual" else visual
+    text = text.detach() if teacher == "text" else text
+    distance = (visual - text).square().sum(dim=-1) * valid
     return (distance.sum(dim=1) / valid.sum(dim=1).clamp_min(1)).mean()

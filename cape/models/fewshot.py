@@ -21,18 +21,17 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from cape.codecs import gaussian_heatmap
 from cape.errors import PromptError, UsageError
-from cape.losses import cell_loss, consistency_loss, heatmap_loss, offset_loss
-from cape.models.fusion.decision import mixed
+from cape.losses import cell_loss, consistency_loss, matching_losses, offset_loss, refinement_losses
 from cape.models.fusion.matching import cosine_prior
 from cape.models.layers import drop_modalities, start_projections
 from cape.registry import MODELS
-from cape.structures import Branch, Found, Tokens, View
+from cape.structures import Branch, Found, Match, Tokens, View
 
 
 class Pose(NamedTuple):
@@ -54,8 +53,20 @@ class Pose(NamedTuple):
 def poses(found: Found, mask: Bool[Tensor, "B K"], pair: Tensor) -> list[Pose]:
     """What the last layer found, pair by pair."""
     branches = torch.stack([branch.points[-1] for branch in found.branches], dim=1)
-    rows = zip(found.points[-1], found.proposals, mask, pair.tolist(), branches, found.weights, strict=True)
+    rows = zip(found.points[-1], found.match.proposals, mask, pair.tolist(), branches, found.weights, strict=True)
     return [Pose(*row) for row in rows]
+
+
+def decision_loss(
+    decision: nn.Module, found: Found, target: Float[Tensor, "B K 2"], valid: Bool[Tensor, "B K"]
+) -> Tensor:
+    """What teaches a decision and nothing before it: the pooled map's loss, or that of the fused points."""
+    matches = [Match(*(each.detach() for each in branch.match)) for branch in found.branches]
+    fused, weights = decision(matches, torch.stack([branch.mask for branch in found.branches], dim=1))
+    if decision.rule == "pool":
+        return cell_loss(fused.similarity, target, valid)
+    points = torch.stack([branch.points[-1] for branch in found.branches], dim=1).detach()
+    return offset_loss((weights[..., None] * points).sum(dim=1), target, valid)
 
 
 @MODELS.register_module()
@@ -79,6 +90,8 @@ class FewShotPose(BaseModel):
         consistency: With a decision: the branch that teaches without being taught ("visual" or "text"), or "both" for
             the symmetric loss of Eq. 5.
         consistency_weight: λ; see also `hooks.ConsistencyRamp`.
+        held_out: Share of the training categories that teach the decision and nothing else. The branches know the
+            categories that they learn from, names most of all: a decision taught by those would trust them too much.
         dropout: Rate on backbone features and text embeddings before their projections.
         modality_dropout: How often, in training, a sample does without its support features, and without its texts.
         frozen: Children that do not learn and stay in evaluation mode. With all but `alignment` and `text_projection`,
@@ -106,6 +119,7 @@ class FewShotPose(BaseModel):
         sigma: float = 1.0,
         consistency: Literal["both", "visual", "text"] = "both",
         consistency_weight: float = 1.0,
+        held_out: float = 0.0,
         dropout: float = 0.0,
         modality_dropout: tuple[float, float] = (0.0, 0.0),
         frozen: Sequence[str] = (),
@@ -123,7 +137,7 @@ class FewShotPose(BaseModel):
             )
         self.width, self.heatmap, self.heatmap_weight, self.sigma = width, heatmap, heatmap_weight, sigma
         self.consistency, self.consistency_weight, self.ramp = consistency, consistency_weight, 1.0
-        self.modality_dropout, self.unit_inputs = modality_dropout, unit_inputs
+        self.held_out, self.modality_dropout, self.unit_inputs = held_out, modality_dropout, unit_inputs
 
         # What is seen and said
         self.visual = MODELS.build(visual)
@@ -179,11 +193,10 @@ class FewShotPose(BaseModel):
         Args:
             mode: "loss" gives named scalars, "predict" poses, "tensor" the points of every layer.
         """
-        del category
         tokens = self.prompt(support, names, mask)
         found = self.locate(self.visual(query.image), tokens, adjacency)
         if mode == "loss":
-            return self.losses(found, query)
+            return self.losses(found, query, category)
         if mode == "predict":
             return poses(found, tokens.mask, pair)
         return found.points
@@ -263,75 +276,75 @@ class FewShotPose(BaseModel):
         if self.decision is None or self.text_matching is None:
             points = self.decoder(match, adjacency, masks[0])
             weights = prompt.present.to(points.dtype)
-            return Found(points, match.proposals, (Branch(match, points, masks[0]),), weights)
+            return Found(points, match, (Branch(match, points, masks[0]),), weights)
 
-        # Two answers, and how much each counts
+        # Two answers, and what they say together
         matches = (match, self.text_matching(picture, tokens[1], masks[1]))
-        weights = self.decision(matches, prompt.present)
-        fused = mixed(matches, weights)
+        fused, weights = self.decision(matches, prompt.present)
 
-        # One decoder for the mixture, or the average of two decoders' points
+        # One decoder for the mixture, or the average of two, each from its own proposal or from the pooled one
         if self.text_decoder is None:
-            points = self.decoder(fused, adjacency, prompt.mask)
-            layers = [match.expected[None] for match in matches]
+            points, layers = self.decoder(fused, adjacency, prompt.mask), [each.expected[None] for each in matches]
         else:
-            visual = self.decoder(match, adjacency, masks[0])
-            text = self.text_decoder(matches[1], adjacency, masks[1], self.decoder.offsets)
-            layers = [visual, text]
-            points = weights[:, 0, :, None] * visual + weights[:, 1, :, None] * text
-        return Found(points, fused.proposals, tuple(map(Branch, matches, layers, masks)), weights)
+            layers = answers = self._decode(matches, masks, adjacency)
+            if self.decision.rule == "pool":
+                starts = [each._replace(proposals=fused.proposals) for each in matches]
+                answers = self._decode(starts, masks, adjacency)
+            share = weights.transpose(0, 1)[:, None, :, :, None]  # [V, 1, B, K, 1]
+            points = (share * torch.stack(answers)).sum(dim=0)
+        return Found(points, fused, tuple(map(Branch, matches, layers, masks)), weights)
 
-    def losses(self, found: Found, query: View) -> dict[str, Tensor]:
+    def _decode(
+        self, matches: Sequence[Match], masks: Sequence[Bool[Tensor, "B K"]], adjacency: Bool[Tensor, "B K K"]
+    ) -> list[Float[Tensor, "L B K 2"]]:
+        (visual, text), (shown, named) = matches, masks
+        second = self.text_decoder or self.decoder
+        return [
+            self.decoder(visual, adjacency, shown),
+            second(text, adjacency, named, self.decoder.offsets),
+        ]
+
+    def losses(self, found: Found, query: View, category: Int64[Tensor, "B"]) -> dict[str, Tensor]:
         """Heatmap, proposal and offset losses of each branch, over keypoints that prompt and query show.
 
-        With a decision also the agreement of the branches (Eq. 5), and the fused points' own offset loss, which
-        teaches the decision alone: the branches' points are detached.
+        With a decision also the agreement of the branches (Eq. 5), and the loss that teaches the decision: what the
+        branches found is detached there.
         """
-        target, shown = gaussian_heatmap(query.points, query.visible, sigma=self.sigma)
+        maps, shown = gaussian_heatmap(query.points, query.visible, sigma=self.sigma)
         if self.decision is None:
-            return self._branch_losses(found.branches[0], query, target, shown, "loss")
+            return self._branch_losses(found.branches[0], query, maps, shown, "loss")
+        held = self._held(category)[:, None]
         losses: dict[str, Tensor] = {}
         for branch, name in zip(found.branches, ("visual", "text"), strict=True):
-            losses |= self._branch_losses(branch, query, target, shown, f"loss_{name}")
+            losses |= self._branch_losses(branch, query, maps, shown & ~held, f"loss_{name}")
         visual, text = found.branches
         both = visual.mask & text.mask
-        detach: dict[str, Literal["none", "first", "second"]] = {"both": "none", "visual": "first", "text": "second"}
-        agreement = consistency_loss(visual.points[-1], text.points[-1], both, detach=detach[self.consistency])
+        agreement = consistency_loss(visual.points[-1], text.points[-1], both & ~held, teacher=self.consistency)
         losses["loss_consistency"] = self.consistency_weight * self.ramp * agreement
         if self.text_decoder is None:
-            losses |= self._offset_losses(
-                found.points, found.proposals, query, shown & (visual.mask | text.mask), "loss"
-            )
-        elif self.decision.gate is not None:
-            points = torch.stack([visual.points[-1], text.points[-1]], dim=1).detach()
-            fused = (found.weights[..., None] * points).sum(dim=1)
-            losses["loss_decision"] = offset_loss(fused, query.points, shown & both)
+            fused = Branch(found.match, found.points, visual.mask | text.mask)
+            losses |= self._offset_losses(fused, query, shown & ~held, "loss")
+        if any(each.requires_grad for each in self.decision.parameters()):
+            learnt = shown & both & (held | (self.held_out == 0))
+            losses["loss_decision"] = decision_loss(self.decision, found, query.points, learnt)
         return losses
 
-    def _branch_losses(
-        self, branch: Branch, query: View, target: Float[Tensor, "B K h w"], shown: Bool[Tensor, "B K"], name: str
-    ) -> dict[str, Tensor]:
-        match, valid = branch.match, shown & branch.mask
-        if self.heatmap == "cells":
-            maps = cell_loss(match.similarity, query.points, valid)
-        else:
-            maps = heatmap_loss(match.similarity, target, valid)
-        losses = {
-            f"{name}_heatmap": self.heatmap_weight * maps,
-            f"{name}_proposal": offset_loss(match.expected, query.points, valid),
-        }
-        if self.decision is not None and self.text_decoder is None:
-            return losses
-        return losses | self._offset_losses(branch.points, match.proposals, query, valid, name)
+    def _held(self, category: Int64[Tensor, "B"]) -> Bool[Tensor, "B"]:
+        """Categories that teach the decision alone: a fixed share of the numbers, in no order."""
+        if not self.training:
+            return torch.zeros_like(category, dtype=torch.bool)
+        return category * 2_654_435_761 % 2**32 < self.held_out * 2**32  # Knuth's multiplicative hash
 
-    def _offset_losses(
-        self, points: Float[Tensor, "L B K 2"], proposals: Float[Tensor, "B K 2"], query: View,
-        valid: Bool[Tensor, "B K"], name: str,
-    ) -> dict[str, Tensor]:  # fmt: skip
-        starts = torch.cat([proposals[None], points[:-1]]).detach()
-        return {
-            f"{name}_offset_{layer}": offset_loss(
-                each, query.points, valid & self.decoder.reachable(start, query.points)
-            )
-            for layer, (each, start) in enumerate(zip(points, starts, strict=True))
-        }
+    def _branch_losses(
+        self, branch: Branch, query: View, maps: Float[Tensor, "B K h w"], shown: Bool[Tensor, "B K"], name: str
+    ) -> dict[str, Tensor]:
+        options = {"heatmap": self.heatmap, "weight": self.heatmap_weight}
+        found = matching_losses(branch.match, query.points, maps, shown & branch.mask, **options)
+        losses = {f"{name}_{key}": value for key, value in found.items()}
+        decodes = self.decision is None or self.text_decoder is not None
+        return losses | (self._offset_losses(branch, query, shown, name) if decodes else {})
+
+    def _offset_losses(self, branch: Branch, query: View, shown: Bool[Tensor, "B K"], name: str) -> dict[str, Tensor]:
+        valid, reach = shown & branch.mask, self.decoder.reach
+        found = refinement_losses(branch.points, branch.match.proposals, query.points, valid, reach=reach)
+        return {f"{name}_{key}": value for key, value in found.items()}

@@ -27,12 +27,12 @@ def test_masked_keypoints_count_neither_above_nor_below_the_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("detach", "learns"), [("none", (True, True)), ("first", (False, True)), ("second", (True, False))]
+    ("teacher", "learns"), [("both", (True, True)), ("visual", (False, True)), ("text", (True, False))]
 )
-def test_who_learns(detach: str, learns: tuple[bool, bool]) -> None:
+def test_who_learns(teacher: str, learns: tuple[bool, bool]) -> None:
     torch.manual_seed(0)
     both = [torch.rand(2, 4, 2, requires_grad=True) for _ in range(2)]
-    consistency_loss(*both, torch.ones(2, 4, dtype=torch.bool), detach=detach).backward()  # type: ignore[arg-type]
+    consistency_loss(*both, torch.ones(2, 4, dtype=torch.bool), teacher=teacher).backward()  # type: ignore[arg-type]
     assert tuple(each.grad is not None and bool(each.grad.any()) for each in both) == learns
-    if detach == "none":
+    if teacher == "both":
         torch.testing.assert_close(both[0].grad, -both[1].grad)

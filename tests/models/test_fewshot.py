@@ -133,8 +133,8 @@ def test_bounded_refinement_learns_from_what_it_can_reach(batch: Episode, off: f
     model = build(decoder={**SMALL["decoder"], "reach": 0.05}).eval()
     tokens = model.prompt(batch.support, batch.names, batch.mask)
     found = model.locate(model.visual(batch.query.image), tokens, batch.adjacency)
-    query = batch.query._replace(points=found.proposals + torch.tensor([off, 0.0]))
-    losses = model.losses(found, query)
+    query = batch.query._replace(points=found.match.proposals + torch.tensor([off, 0.0]))
+    losses = model.losses(found, query, batch.category)
     assert (losses["loss_offset_0"] > 0) == (off < 0.05)
     assert losses["loss_proposal"] > 0
 

@@ -84,16 +84,17 @@ def test_the_answer_is_the_weighted_average(batch: Episode) -> None:
         torch.testing.assert_close(pose.weights, found.weights[row])
 
 
+@pytest.mark.parametrize("rule", ["gate", "pool"])
 @pytest.mark.parametrize("decoders", ["two", "shared"])
 @pytest.mark.parametrize("kind", ["visual", "text"])
-def test_a_missing_modality_leaves_the_other_branch(batch: Episode, decoders: str, kind: str) -> None:
-    model = build(decoders=decoders).eval()
+def test_a_missing_modality_leaves_the_other_branch(batch: Episode, decoders: str, kind: str, rule: str) -> None:
+    model = build(decoders=decoders, decision={"rule": rule}).eval()
     given = without_names(batch) if kind == "visual" else without_clicks(batch)
     found = find(model, given)
     branch = found.branches[kind == "text"]
     known = batch.mask
     assert (found.weights[:, int(kind == "text")][known] == 1).all()
-    torch.testing.assert_close(found.proposals[known], branch.match.proposals[known])
+    torch.testing.assert_close(found.match.proposals[known], branch.match.proposals[known])
     if decoders == "two":
         torch.testing.assert_close(found.points[:, known], branch.points[:, known])
 
@@ -128,7 +129,7 @@ def test_the_losses(batch: Episode) -> None:
     shared = build(decoders="shared")(*batch, mode="loss")
     assert set(shared) == {
         *(f"loss_{kind}_{name}" for kind in ("visual", "text") for name in ("heatmap", "proposal")),
-        "loss_consistency", "loss_offset_0", "loss_offset_1",
+        "loss_consistency", "loss_decision", "loss_offset_0", "loss_offset_1",
     }  # fmt: skip
 
 
@@ -205,6 +206,42 @@ def test_a_batch_without_a_common_keypoint_is_finite(batch: Episode) -> None:
     sum(losses.values()).backward()
     assert all(value.isfinite() for value in losses.values())
     assert all(each.grad is None or each.grad.isfinite().all() for each in model.parameters())
+
+
+def test_pooled_points_are_refined_from_the_pooled_proposal(batch: Episode) -> None:
+    model = build(decision={"rule": "pool"}).eval()
+    found = find(model, batch)
+    starts = [branch.match._replace(proposals=found.match.proposals) for branch in found.branches]
+    visual = model.decoder(starts[0], batch.adjacency, found.branches[0].mask)
+    text = model.text_decoder(starts[1], batch.adjacency, found.branches[1].mask, model.decoder.offsets)
+    torch.testing.assert_close(found.points[:, batch.mask], ((visual + text) / 2)[:, batch.mask])
+    assert not torch.allclose(found.match.proposals, found.branches[0].match.proposals, atol=1e-3)
+
+
+@pytest.mark.parametrize("rule", ["gate", "pool"])
+def test_held_out_categories_teach_the_decision_and_nothing_else(batch: Episode, rule: str) -> None:
+    def learning(held_out: float, category: int) -> set[str]:
+        model = build(decision={"rule": rule}, held_out=held_out).train()
+        losses = model(*batch._replace(category=torch.full((2,), category)), mode="loss")
+        sum(losses.values()).backward()
+        return {
+            name.partition(".")[0]
+            for name, each in model.named_parameters()
+            if each.grad is not None and each.grad.any()
+        }
+
+    held = [category for category in range(100) if learning_alone(category, 0.25)]
+    assert 15 <= len(held) <= 35, "about a quarter"
+    assert learning(0.25, held[0]) == {"decision"}
+    others = next(category for category in range(100) if category not in held)
+    assert learning(0.25, others) >= {"matching", "text_matching", "decoder"} and "decision" not in learning(
+        0.25, others
+    )
+    assert learning(0.0, held[0]) >= {"matching", "text_matching", "decoder", "decision"}
+
+
+def learning_alone(category: int, share: float) -> bool:
+    return bool(build(held_out=share).train()._held(torch.tensor([category]))[0])
 
 
 def test_a_decision_needs_both_modalities() -> None:

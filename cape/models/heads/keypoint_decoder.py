@@ -20,7 +20,8 @@ class KeypointDecoder(nn.Module):
         graph: The graph part of a layer, a registered type with its options (its width is filled in).
         dropout: Rate.
         reach: How far a layer may move a point along each axis, in crop sides: the offset is added after a tanh, and
-            learnt from the keypoints within reach. None (the official networks) refines in logit space, unbounded.
+            learnt from the keypoints within reach (`refinement_losses`). None (the official networks) refines in logit
+            space, unbounded.
         one_path: Supervise the coordinates that the next layer starts from. False is GraphCape: the supervised output
             reads the layer-normed token, the propagated one the bare token.
         own_offsets: False has no output MLPs: those of another decoder are given to `forward`.
@@ -84,16 +85,6 @@ class KeypointDecoder(nn.Module):
                 point = self._move(start, offset(tokens))
             base, start = point, point.detach()
         return torch.stack(outputs)
-
-    def reachable(self, start: Float[Tensor, "B K 2"], target: Float[Tensor, "B K 2"]) -> Bool[Tensor, "B K"]:
-        """Where a layer can get from a start to its target.
-
-        A match that is wholly wrong says nothing about the last few pixels: its offset would only pull all points
-        towards where wrong matches happen to lie.
-        """
-        if self.reach is None:
-            return torch.ones_like(target[..., 0], dtype=torch.bool)
-        return ((target - start).abs() < self.reach).all(dim=-1)
 
     def _move(self, point: Float[Tensor, "B K 2"], offset: Float[Tensor, "B K 2"]) -> Float[Tensor, "B K 2"]:
         if self.reach is None:
