@@ -14,10 +14,10 @@ from mmengine.evaluator import BaseMetric
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
-from cape import hooks
+from cape import loops
 from cape.checkpoints import read_weights
 from cape.errors import UsageError
-from cape.hooks import Checkpoints, TimeBudget, saver, validates
+from cape.hooks import Checkpoints, ConsistencyRamp, TimeBudget, saver, validates
 from cape.loops import EpisodeLoop
 from cape.runs import saved_epochs, state_path, weights_path
 
@@ -27,6 +27,7 @@ class FakeRunner(Runner):
 
     epoch: Any = 0
     iter: Any = 0
+    max_iters: Any = 0
     hooks: Any = ()
     work_dir: Any = None
     train_loop: Any = None
@@ -204,11 +205,11 @@ def test_processes_share_the_pairs(processes: int, monkeypatch: pytest.MonkeyPat
         given.append(rows.tolist())
         yield None, rows.tolist()
 
-    monkeypatch.setattr(hooks, "predict_episodes", predict)
-    monkeypatch.setattr(hooks, "get_world_size", lambda: processes)
+    monkeypatch.setattr(loops, "predict_episodes", predict)
+    monkeypatch.setattr(loops, "get_world_size", lambda: processes)
     figures = []
     for rank in range(processes):
-        monkeypatch.setattr(hooks, "get_rank", lambda rank=rank: rank)
+        monkeypatch.setattr(loops, "get_rank", lambda rank=rank: rank)
         metric = Pairs()
         evaluator = SimpleNamespace(
             metrics=[metric], process=lambda metric=metric, **each: metric.process(**each), evaluate=metric.evaluate
@@ -219,3 +220,18 @@ def test_processes_share_the_pairs(processes: int, monkeypatch: pytest.MonkeyPat
         figures.append(loop.run())
     assert [row for rows in given for row in rows] == list(range(5))
     assert sum(each["pairs"] for each in figures) == 5
+
+
+@pytest.mark.parametrize(
+    ("share", "ramps"), [(0.1, [0.1, 0.2, 1.0, 1.0]), (0.0, [1.0] * 4), (1.0, [0.01, 0.02, 0.1, 1.0])]
+)
+def test_the_consistency_loss_grows_over_the_first_iterations(
+    fake_runner: FakeRunner, share: float, ramps: list[float]
+) -> None:
+    """Whatever ran before: a resumed run has the same weight at the same iteration."""
+    fake_runner.max_iters = 100
+    hook, found = ConsistencyRamp(share=share), []
+    for fake_runner.iter in (0, 1, 9, 99):
+        hook.before_train_iter(fake_runner, batch_idx=0)
+        found.append(fake_runner.model.ramp)
+    assert found == pytest.approx(ramps)
