@@ -126,6 +126,8 @@ class Converted(NamedTuple):
     """The official name of each."""
     dropped: dict[str, int]
     """What was left out, and how many tensors that were."""
+    tables: dict[str, Tensor]
+    """Of the computed ones those whose shape tells a window's size, which no parameter does."""
 
 
 def convert(source: str, state: Mapping[str, Tensor], *, where: str = "checkpoint") -> Converted:
@@ -153,12 +155,14 @@ def convert(source: str, state: Mapping[str, Tensor], *, where: str = "checkpoin
     known = SOURCES[source]
     dropped: Counter[str] = Counter()
     official: dict[str, str] = {}
+    tables: dict[str, Tensor] = {}
     unknown, twice = [], []
-    for key in state:
+    for key, value in state.items():
         reason = next((reason for pattern, reason in known.dropped if re.match(pattern, key)), None)
-        name = None if reason else _renamed(key, known.keys)
+        name = _renamed(key, known.keys)
         if reason:
             dropped[reason] += 1
+            tables |= {name: value} if name and name.endswith("relative_coords_table") else {}
         elif name is None:
             unknown.append(key)
         elif name in official:
@@ -174,7 +178,7 @@ def convert(source: str, state: Mapping[str, Tensor], *, where: str = "checkpoin
     renamed = {
         name: state[key].squeeze(-1) if name.endswith(".maps.weight") else state[key] for name, key in official.items()
     }
-    return Converted(renamed, official, dict(dropped))
+    return Converted(renamed, official, dict(dropped), tables)
 
 
 def _renamed(key: str, keys: KeyMap) -> str | None:
@@ -198,7 +202,7 @@ def text_encoder(state: Mapping[str, Tensor]) -> str | None:
         return None
     if "token_embedding.weight" in names and "visual.proj" in names:
         return "clip"
-    return "gte" if "encoder.layer.0.attention.qkv_proj.weight" in names else "another one"
+    return "gte" if any(".qkv_proj." in name for name in names) else "another one"
 
 
 def differences(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:

@@ -93,7 +93,7 @@ def convert(
     numbers = sum(value.numel() for value in converted.state.values())
     say(f"{SOURCES[source].title}: {len(converted.state)} tensors, {numbers:,} numbers.")
     for reason, count in converted.dropped.items():
-        say(f"Left out: {count} tensors, {reason}.")
+        say(f"Left out: {reason} ({count}).")
     say(f"SHA-256 of {checkpoint}: {digest}")
     say(f"SHA-256 of {out}: {written}")
     _say_use(source, out, fit)
@@ -116,18 +116,18 @@ def _told(content: Any) -> str:
 def _split(checkpoint: Path, given: int | None, told: str) -> int:
     """The split that a model was trained on: another one's test categories were in its training."""
     found = {int(number) for number in re.findall(r"mp100_split([1-5])_", told)}
-    known = found.pop() if len(found) == 1 else None
-    if given is None and known is None:
+    number = found.pop() if len(found) == 1 else given
+    if number is None:
         raise UsageError(
             "--split", expected="the split of MP-100 that the model was trained on", got="none, and none in the file",
             fix="Give --split 1 to 5: the test categories of one split are trained on in the others.",
         )  # fmt: skip
-    if given is not None and known is not None and given != known:
+    if given not in (None, number):
         raise UsageError(
-            "--split", expected=f"{known}, of which {checkpoint} says that it was trained on it", got=str(given),
+            "--split", expected=f"{number}, of which {checkpoint} says that it was trained on it", got=str(given),
             fix="Leave --split out.",
         )  # fmt: skip
-    return given or known or 1
+    return number
 
 
 def _fit(source: str, converted: "Converted", config: str | None, options: list[str], *, where: str) -> Fit:
@@ -143,7 +143,12 @@ def _fit(source: str, converted: "Converted", config: str | None, options: list[
         settings = load_config(name, parse_options(options))
         with torch.device("meta"):
             model = make_model(settings)
-        found = differences(converted.state, (model.visual.network if source == BACKBONE else model).state_dict())
+        part = model.visual.network if source == BACKBONE else model
+        found = differences(converted.state, part.state_dict())
+        # A window's size shows in its table alone. A backbone may change it, as the official code does, a model not.
+        if source != BACKBONE:
+            tables = {key: each for key, each in part.named_buffers() if key in converted.tables}
+            found += differences(converted.tables, tables)
         if not found:
             return Fit(Path(name).stem, options, settings)
         if nearest is None or len(found) < len(nearest[0]):
