@@ -48,10 +48,11 @@ def convert(
 ) -> None:
     """Rename the weights of GraphCape, CapeX or the official Swin-V2, all of them or none, and check that they fit.
 
-    graphcape and capex give a whole model, for cape test. swinv2 (supervised, or pretrained by SimMIM) gives a
-    backbone, for cape train --backbone-weights. OUT says in its header where it is from and which config it fits.
+    graphcape and capex give a whole model, for cape test. swinv2 (supervised, or pretrained by SimMIM) gives
+    a backbone, for cape train --backbone-weights. OUT says in its header where it is from and which config it fits.
 
-    CapeX's text encoder is left out: cape loads the published one itself. One that was tuned is therefore refused.
+    CapeX's text encoder is left out: cape loads the published one itself. Where IN says that it was tuned, or where it
+    is of another kind, IN is refused.
 
     Example: cape convert graphcape 1shot-split1_small.pth graphcape_split1.safetensors --split 1 --allow-pickle
     """

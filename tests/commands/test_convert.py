@@ -248,6 +248,13 @@ def test_capex_leaves_its_text_encoder_out(small: Path, state: State, official_h
     assert status == 0
     assert "from where it was published (1)." in capsys.readouterr().out
     assert not any("text_backbone" in key or "qkv_proj" in key for key in read_weights(out))
+    whole = {
+        **backbone,
+        **official_head(text=768),
+        "text_backbone.encoder.layer.0.attention.self.key.bias": torch.zeros(2),
+    }
+    assert attempt(whole, "--config", str(config), source="capex")[0] == 1
+    assert "another one" in capsys.readouterr().err
 
 
 # ---- what is refused: files
