@@ -226,14 +226,21 @@ def load_trusted_state(path: str | Path) -> dict[str, Any]:
         raise _bad_state(path, f"{type(error).__name__}: {reason}") from error
 
 
+@contextmanager
+def plain_globals(*more: Any) -> Iterator[None]:
+    """Let `weights_only` take numpy's numbers and arrays, too, and more: each an (object, its name in the file)."""
+    # torch's list is the whole process's: without the lock, one thread's exit would disarm the other's load.
+    with _LOCK, torch.serialization.safe_globals([*_number_globals(), *more]):
+        yield
+
+
 def _read_state(path: Path) -> dict[str, Any]:
     from mmengine.logging.history_buffer import HistoryBuffer
 
     _check_archive(path)
     HistoryBuffer()  # fills the table of statistics, which is empty before the first buffer
     statistics = dict(HistoryBuffer._statistics_methods)
-    # torch's list is the whole process's: without the lock, one thread's exit would disarm the other's load.
-    with _LOCK, torch.serialization.safe_globals(_checkpoint_globals()):
+    with plain_globals(*_runner_globals()):
         if refused := torch.serialization.get_unsafe_globals_in_checkpoint(path):
             raise _bad_state(path, f"a file that asks for {', '.join(sorted(refused))}")
         try:
@@ -259,19 +266,21 @@ def _check_archive(path: Path) -> None:
             raise _bad_state(path, f"a wrong checksum in {broken}")
 
 
-def _checkpoint_globals() -> list[Any]:
-    """Give the allow-list as (object, name in the file), measured on checkpoints of mmengine's Runner."""
+def _runner_globals() -> list[Any]:
+    """Give what mmengine's Runner writes, measured on its checkpoints."""
     from mmengine.logging.history_buffer import HistoryBuffer
     from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
-    reconstruct, scalar = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
-    allowed: list[Any] = [
+    return [
         (HistoryBuffer, "mmengine.logging.history_buffer.HistoryBuffer"),
         (OneCycleParamScheduler, "mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler"),
         (_known_attribute, "builtins.getattr"),
-        (_plain_dtype, "numpy.dtype"),
-        (np.ndarray, "numpy.ndarray"),
     ]
+
+
+def _number_globals() -> list[Any]:
+    reconstruct, scalar = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
+    allowed: list[Any] = [(_plain_dtype, "numpy.dtype"), (np.ndarray, "numpy.ndarray")]
     for core in ("numpy.core", "numpy._core"):  # numpy 1 and 2
         allowed += [(reconstruct, f"{core}.multiarray._reconstruct"), (scalar, f"{core}.multiarray.scalar")]
     # Never named in a file, but the reader sets a dtype's state only if the dtype's class is on the list.

@@ -16,6 +16,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
+from torch import Tensor, nn
 
 from cape.errors import CapeError
 
@@ -157,3 +158,73 @@ def run_child() -> Callable[..., dict]:
         return json.loads(child.stdout.splitlines()[-1])
 
     return run
+
+
+@pytest.fixture
+def official_head() -> Callable[..., dict[str, Tensor]]:
+    """`official_head(width=, channels=, text=, graph=)`: a random pose head under the official names."""
+    return _make_head
+
+
+@pytest.fixture
+def official_swin() -> Callable[[nn.Module], dict[str, Tensor]]:
+    """`official_swin(network)`: a Swin-V2's weights under the official names."""
+    return _make_swin
+
+
+def _make_head(
+    *, width: int = 16, channels: int = 24, text: int | None = None, graph: str = "pre"
+) -> dict[str, Tensor]:
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def linear(name: str, before: int, after: int) -> None:
+        shapes.update({f"{name}.weight": (after, before), f"{name}.bias": (after,)})
+
+    def attention(name: str) -> None:
+        shapes.update({f"{name}.in_proj_weight": (3 * width, width), f"{name}.in_proj_bias": (3 * width,)})
+        linear(f"{name}.out_proj", width, width)
+
+    def norms(name: str, *which: str) -> None:
+        shapes.update({f"{name}.{each}.{kind}": (width,) for each in which for kind in ("weight", "bias")})
+
+    shapes["input_proj.weight"], shapes["input_proj.bias"] = (width, channels, 1, 1), (width,)
+    linear("text_proj" if text else "query_proj", text or channels, width)
+    for layer in (f"transformer.encoder.layers.{number}" for number in range(3)):
+        attention(f"{layer}.self_attn")
+        linear(f"{layer}.linear1", width, 3 * width)
+        linear(f"{layer}.linear2", 3 * width, width)
+        norms(layer, "norm1", "norm2")
+    for number, layer in enumerate(f"transformer.decoder.layers.{number}" for number in range(3)):
+        attention(f"{layer}.self_attn")
+        wide = {"q": (2 * width, 2 * width), "k": (2 * width, 2 * width), "v": (2 * width, width)}
+        shapes.update({f"{layer}.multihead_attn.{each}_proj_weight": shape for each, shape in wide.items()})
+        shapes[f"{layer}.multihead_attn.in_proj_bias"] = (6 * width,)
+        linear(f"{layer}.multihead_attn.out_proj", 2 * width, 2 * width)
+        linear(f"{layer}.choker", 2 * width, width)
+        if graph == "none":
+            linear(f"{layer}.ffn1", width, 3 * width)
+        else:
+            shapes[f"{layer}.ffn1.conv.weight"], shapes[f"{layer}.ffn1.conv.bias"] = (6 * width, width, 1), (6 * width,)
+        linear(f"{layer}.ffn2", 3 * width, width)
+        norms(layer, "norm1", "norm2", "norm3")
+        for place in (0, 2, 4):
+            linear(f"kpt_branch.{number}.mlp.{place}", width, width)
+        linear(f"kpt_branch.{number}.mlp.6", width, 2)
+    norms("transformer.decoder", "norm")
+    for place in (0, 1):
+        linear(f"transformer.decoder.ref_point_head.layers.{place}", width, width)
+    for name in ("support_proj", "query_proj"):
+        linear(f"transformer.proposal_generator.{name}", width, width)
+    linear("transformer.proposal_generator.dynamic_proj.0", width, width // 2)
+    linear("transformer.proposal_generator.dynamic_proj.2", width // 2, width)
+    return {f"keypoint_head.{key}": torch.randn(shape) for key, shape in shapes.items()}
+
+
+def _make_swin(network: nn.Module) -> dict[str, Tensor]:
+    state = {}
+    for key, value in network.state_dict().items():
+        stage = key.split(".")[1]
+        state[key.replace(f"layers.{stage}.down", f"layers.{int(stage or 0) - 1}.down") if "down" in key else key] = (
+            value
+        )
+    return state

@@ -20,7 +20,7 @@ LAYERS = [
     {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs"},
     {"data", "losses", "evaluation.pck", "evaluation.comparison", "models.layers", "models.affine", *PARTS},
     {"models", "models.baselines", "models.fewshot", "evaluation", "evaluation.report", "evaluation.fewshot"},
-    {"checkpoints", "visualize", "formats", "runs"},
+    {"checkpoints", "released", "visualize", "formats", "runs"},
     {"features"},
     {"inference", "export", "complexity"},
     {"loops"},

@@ -47,6 +47,7 @@ def run(command: Callable[..., None], argv: Sequence[str] | None = None, *, name
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The `cape` program."""
+    from cape.commands.convert import convert
     from cape.commands.demo import demo
     from cape.commands.describe import describe
     from cape.commands.table import table
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         app.command(name="table")(table)
         app.command(name="describe")(describe)
         app.command(name="demo")(demo)
+        app.command(name="convert")(convert)
     return _guarded(app, ["cape"], argv)
 
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from cape.checkpoints import from_swin_v2
 from cape.models.encoders import VisualEncoder
+from cape.released import convert
 
 
 def test_feature_map(reference) -> None:
@@ -13,7 +13,7 @@ def test_feature_map(reference) -> None:
     encoder = VisualEncoder(
         name="swinv2_tiny_window16_256", strides=(32,), norm=True, enlarge=2, options={**options, "drop_path_rate": 0.0}
     ).eval()
-    encoder.network.load_state_dict(from_swin_v2(official.state))
+    encoder.network.load_state_dict(convert("swinv2", official.state).state)
     # The reference was given tensors, not pictures: undo the conversion of input statistics, if there is any.
     images = (official.inputs["image"] - encoder.shift) / encoder.scale
     with torch.no_grad():
