@@ -97,7 +97,15 @@ class PoseTable(NamedTuple):
     points: Float[np.ndarray, "M K 2"]
     visible: Bool[np.ndarray, "M K"]
     box: Float[np.ndarray, "M 4"]
+    """As annotated: its longest side is what errors are divided by."""
     category: Int64[np.ndarray, "M"]
+    crop: Float[np.ndarray, "M 4"]
+    """The box that views are cut around: `box`, unless the source says otherwise."""
+
+    @property
+    def side(self) -> Float[np.ndarray, "M"]:
+        """Longest side of the annotated box, pixels."""
+        return self.box[:, 2:].max(axis=1)
 
 
 def pose_table(instances: Sequence[Instance], *, keypoints: int | None = None) -> PoseTable:
@@ -108,8 +116,11 @@ def pose_table(instances: Sequence[Instance], *, keypoints: int | None = None) -
     for row, instance in enumerate(instances):
         points[row, : len(instance.points)] = instance.points
         visible[row, : len(instance.points)] = instance.visibility > 0
-    box = np.array([instance.box for instance in instances], dtype=np.float64)
-    return PoseTable(points, visible, box, np.array([instance.category for instance in instances], dtype=np.int64))
+    box, crop = (
+        np.array(boxes, dtype=np.float64) for boxes in zip(*((x.box, x.around) for x in instances), strict=True)
+    )
+    category = np.array([instance.category for instance in instances], dtype=np.int64)
+    return PoseTable(points, visible, box, category, crop)
 
 
 @DATASETS.register_module()
@@ -198,7 +209,7 @@ class Episodes(Dataset):
         """SHA-256 of what is learnt from: instances, labels and texts, wherever they lie."""
         found = hashlib.sha256(repr([(each.id, each.picture) for each in self.source.instances]).encode())
         found.update(repr([(each.name, each.texts) for each in self.source.categories.values()]).encode())
-        for values in self.table:
+        for values in (self.table.points, self.table.visible, self.table.crop, self.table.category):
             found.update(np.ascontiguousarray(values).tobytes())
         return found.hexdigest()
 
@@ -232,7 +243,7 @@ class Episodes(Dataset):
         if self.pairs is None:
             raise UsageError("labels", expected="the pairs of an evaluation", got="random episodes", fix="Give pairs.")
         drawn = self.pairs.table[item]
-        points = torch.from_numpy(to_crop(self.table.points[drawn], self.table.box[drawn])).float()
+        points = torch.from_numpy(to_crop(self.table.points[drawn], self.table.crop[drawn])).float()
         visible = torch.from_numpy(self.table.visible[drawn])
         blank = View(torch.zeros(len(drawn), 3, 0, 0), points, visible, torch.zeros(len(drawn), 2, 3))
         return self._episode(item, View(*(x[:-1] for x in blank)), View(*(x[-1] for x in blank)), int(drawn[-1]))
@@ -270,7 +281,7 @@ class Episodes(Dataset):
             mirror[: len(instance.points)] = skeleton.mirror()
         return [
             make_view(
-                picture, self.table.points[index], self.table.visible[index], crop_square(instance.box),
+                picture, self.table.points[index], self.table.visible[index], crop_square(instance.around),
                 size=self.size, mirror=mirror, augmentation=self.augmentation, rng=rng,
             )
             for rng in rngs
