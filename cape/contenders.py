@@ -75,7 +75,9 @@ class Trained(NamedTuple):
 
     def predict(self, source: Source, pairs: Pairs, workers: int, progress: Progress) -> Iterator[Prediction]:
         """Proposals, then refined points."""
-        episodes = Episodes(source=source, pairs=pairs, size=self.model.visual.size)
+        union = self.model.support is not None and self.model.support.shots == "shown"
+        size = self.model.visual.size
+        episodes = Episodes(source=source, pairs=pairs, size=size, asked="any" if union else "all")
         refined, proposals = predict_all(self.model, episodes, workers=workers, progress=progress)
         yield f"{self.name} (proposals)", proposals
         yield self.name, refined

@@ -136,7 +136,9 @@ def make_episodes(config: Config, subset: str, *, size: int) -> Episodes:
             "data", expected="a folder with annotations/ and images/", got="none", fix="Give --data, or set data_root."
         )
     options["source"] = _build(DATASETS, source, where=f"{subset}_dataloader.dataset.source")
+    support = config.model.get("support") or {}
     facts = {"shots": config.shots, "seed": config.seed, "size": size}
+    facts["asked"] = "any" if support.get("shots") == "shown" else "all"
     if subset == "train":
         facts["fraction"] = config.data_fraction
     return _build(DATASETS, _with_facts(DATASETS, options, facts), where=f"{subset}_dataloader.dataset")

@@ -71,7 +71,7 @@ class Episode(NamedTuple):
     support: View
     query: View
     mask: Bool[Tensor, "K"]
-    """Keypoints that every support view shows: those a model may be asked for."""
+    """Keypoints that a model may be asked for: those that every support view shows, or any of them (`Episodes`)."""
     adjacency: Bool[Tensor, "K K"]
     """Symmetric skeleton without self-loops; all False where there is none."""
     names: tuple[str, ...]

@@ -250,8 +250,10 @@ def test_one_episode_overfits_below_a_pixel(seed: int, category: str) -> None:
 # ---- evaluation
 
 
-def test_each_picture_once_gives_what_each_pair_anew_gives(file: Path) -> None:
-    config = load_config(file)
+@pytest.mark.parametrize(("shots", "support"), [(1, "all"), (5, "all"), (5, "shown")])
+def test_each_picture_once_gives_what_each_pair_anew_gives(file: Path, shots: int, support: str) -> None:
+    changes = {"shots": shots, "model.support.shots": support, "val_dataloader.dataset.source.instances": 20}
+    config = load_config(file, changes)
     model = make_model(config).eval()
     for *_, last in model.decoder.offsets:
         torch.nn.init.normal_(last.weight, std=0.1)
@@ -259,6 +261,10 @@ def test_each_picture_once_gives_what_each_pair_anew_gives(file: Path) -> None:
     episodes = make_episodes(config, "val", size=64)
     found = {pose.pair: pose for _, poses in predict_episodes(model, episodes, batch_size=20) for pose in poses}
     assert sorted(found) == list(range(len(episodes))) == list(range(60))
+    asked = torch.stack([episodes.labels(row).mask for row in range(60)]).numpy()
+    shown = episodes.table.visible[episodes.pairs.table[:, :-1]]
+    assert (asked == (shown.all(axis=1) if support == "all" else shown.any(axis=1))).all()
+    assert shots == 1 or (shown.all(axis=1) != shown.any(axis=1)).any(), "no shot hides what another shows"
     with torch.inference_mode():
         for rows in np.split(np.arange(60), 6):
             for pose in model(*collate_episodes([episodes[int(row)] for row in rows]), mode="predict"):

@@ -143,6 +143,8 @@ class Episodes(Dataset):
         variation: Of whole training episodes.
         same: Share of training episodes whose query is another view of the (first) support instance.
         balance: How often a category is visited: "equal" (the official way) or by the "root" of its size.
+        asked: A model may be asked for the keypoints that "all" supports show (the protocol), or "any" of them. Which
+            keypoints an evaluation scores does not depend on it.
         bank: Views made and encoded beforehand, M instances by V variants with feature maps in place of pictures
             (`features.make_bank`). Training draws a variant, evaluation takes the first, the official crop.
 
@@ -169,6 +171,7 @@ class Episodes(Dataset):
         variation: Variation | dict[str, Any] = Variation(),  # noqa: B008
         same: float = 0.0,
         balance: Literal["equal", "root"] = "equal",
+        asked: Literal["all", "any"] = "all",
         bank: View | None = None,
     ) -> None:
         if seed < 0 or not 0 < fraction <= 1:
@@ -185,7 +188,7 @@ class Episodes(Dataset):
         self.seed, self.size, self.bank = seed, size, bank
         self.augmentation = Augmentation(**augmentation) if isinstance(augmentation, dict) else augmentation
         self.variation = Variation(**variation) if isinstance(variation, dict) else variation
-        self.same = same
+        self.same, self.asked = same, asked
         self.keypoints = _padding(self.source, keypoints)
         self.pools = [
             _share(pool, fraction, self.shots, seed=(seed, number))
@@ -253,7 +256,7 @@ class Episodes(Dataset):
         return Episode(
             support=support,
             query=query,
-            mask=support.visible.all(dim=0),
+            mask=getattr(support.visible, self.asked)(dim=0),
             adjacency=torch.from_numpy(category.skeleton.adjacency(self.keypoints)),
             names=category.texts + ("",) * (self.keypoints - len(category.texts)),
             category=category.id,
