@@ -11,6 +11,7 @@ from cape.checkpoints import save_weights
 from cape.configuration import load_config
 from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes, collate_episodes
+from cape.data.whole import WholePicture
 from cape.engine import load_model, load_start, make_episodes, make_model, make_runner
 from cape.errors import AnnotationError, DataError, UsageError
 from cape.hooks import EpisodeLoop
@@ -274,6 +275,22 @@ def test_each_picture_once_gives_what_each_pair_anew_gives(file: Path, shots: in
                 torch.testing.assert_close(fast.proposals[:width], pose.proposals[:width], atol=1e-5, rtol=0)
     refined, proposals = predict_all(model, episodes)
     assert refined.shape == (60, episodes.keypoints, 2) and np.abs(refined - proposals).max() > 1
+
+
+def test_whole_pictures_come_back_in_pixels(file: Path) -> None:
+    """Without boxes predictions leave the whole picture's frame."""
+    model = make_model(load_config(file)).eval()
+    model.visual.size = 64
+    source = WholePicture(Drawn(instances=16, categories=("chair",), size=96))
+    episodes = Episodes(source=source, pairs={"episodes": 1}, size=64)
+    refined, _ = predict_all(model, episodes)
+    batch = collate_episodes([episodes[row] for row in range(15)])
+    with torch.inference_mode():
+        points = model(*batch)[-1]
+    matrix = batch.query.to_pixels
+    assert matrix[0, 0, 0] == pytest.approx(96)
+    pixels = points @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
+    np.testing.assert_allclose(refined[:, : pixels.shape[1]], pixels, atol=0.01)
 
 
 def test_validation_is_mmengine_s_own_but_faster(file: Path, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 
 from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes, official_pairs, pose_table
-from cape.data.transforms import crop_square
+from cape.data.transforms import crop_square, normalise
 from cape.data.whole import WholePicture, whole_box
 from cape.evaluation.pck import score_pairs
+from cape.features import encode_crops
 from cape.inference import predict_pairs, score_predictions
 from cape.models.baselines import Center, Copy
 
@@ -37,6 +39,23 @@ def test_views_show_the_whole_picture(drawn: Drawn) -> None:
         np.testing.assert_allclose(labels.query.points, item.query.points, atol=1e-6)
         np.testing.assert_allclose(labels.support.points, item.support.points, atol=1e-6)
         assert (item.query.visible == given[row].query.visible).all()
+
+
+def test_encoders_see_the_whole_picture(drawn: Drawn) -> None:
+    """With crops as large as the picture an encoder that changes nothing gives it back."""
+
+    class Identity(torch.nn.Module):
+        size = drawn.instances[0].size[0]
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image
+
+    seen = encode_crops(WholePicture(drawn), [3], Identity())
+    torch.testing.assert_close(seen[0], normalise(drawn.picture(3)))
 
 
 def test_errors_are_divided_by_the_true_box(drawn: Drawn) -> None:
