@@ -12,6 +12,7 @@ from cape.evaluation.pck import score_pairs
 from cape.features import encode_crops
 from cape.inference import predict_pairs, score_predictions
 from cape.models.baselines import Center, Copy
+from cape.models.encoders.visual import VisualEncoder
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +45,11 @@ def test_views_show_the_whole_picture(drawn: Drawn) -> None:
 def test_encoders_see_the_whole_picture(drawn: Drawn) -> None:
     """With crops as large as the picture an encoder that changes nothing gives it back."""
 
-    class Identity(torch.nn.Module):
+    class Identity(VisualEncoder):
         size = drawn.instances[0].size[0]
 
         def __init__(self) -> None:
-            super().__init__()
+            torch.nn.Module.__init__(self)
             self.weight = torch.nn.Parameter(torch.zeros(1))
 
         def forward(self, image: torch.Tensor) -> torch.Tensor:
