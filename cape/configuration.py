@@ -20,6 +20,7 @@ from cape.errors import CapeError, UsageError
 
 FACTS = {
     "split": 1,
+    "held_out": None,
     "shots": 1,
     "data_root": None,
     "pattern": None,

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from cape.configuration import load_config, parse_options
-from cape.data.episodes import Episodes, Pairs, pose_table
-from cape.data.mp100 import MP100
+from cape.data.episodes import Episodes, Pairs, Source, pose_table
+from cape.data.mp100 import MP100, is_own, split_table
 from cape.data.prompts import Style
 from cape.engine import load_model
 from cape.errors import UsageError
+from cape.evaluation.protocol import Protocol, familiarity, verdict
 from cape.features import Progress, encode_pairs, load_encoder
 from cape.inference import predict_all, predict_pairs
 from cape.models.baselines import BASELINES
@@ -23,6 +24,7 @@ class Facts(NamedTuple):
     """What a trained model's config says about its test."""
 
     split: int | None = None
+    held_out: str | None = None
     shots: int = 1
     pattern: str | None = None
     text_pack: str | None = "mp100"
@@ -44,7 +46,11 @@ class Baselines(NamedTuple):
         """Whether pictures are needed."""
         return self.encoder is not None
 
-    def predict(self, source: MP100, pairs: Pairs, workers: int, progress: Progress) -> Iterator[Prediction]:
+    def size(self, method: str) -> int | None:
+        """Side of the pictures that a method is shown, None if it is shown none."""
+        return self.encoder.size if self.encoder is not None and BASELINES[method].needs_pictures else None
+
+    def predict(self, source: Source, pairs: Pairs, workers: int, progress: Progress) -> Iterator[Prediction]:
         """Each method's points."""
         features = None
         if self.encoder is not None:
@@ -62,9 +68,16 @@ class Trained(NamedTuple):
     facts: Facts
     looks: bool = True
 
-    def predict(self, source: MP100, pairs: Pairs, workers: int, progress: Progress) -> Iterator[Prediction]:
+    def size(self, method: str) -> int:
+        """Side of the pictures that the model is shown."""
+        del method
+        return self.model.visual.size
+
+    def predict(self, source: Source, pairs: Pairs, workers: int, progress: Progress) -> Iterator[Prediction]:
         """Proposals, then refined points."""
-        episodes = Episodes(source=source, pairs=pairs, size=self.model.visual.size)
+        union = self.model.support is not None and self.model.support.shots == "shown"
+        size = self.model.visual.size
+        episodes = Episodes(source=source, pairs=pairs, size=size, asked="any" if union else "all")
         refined, proposals = predict_all(self.model, episodes, workers=workers, progress=progress)
         yield f"{self.name} (proposals)", proposals
         yield self.name, refined
@@ -110,3 +123,40 @@ def load_trained(
         settings, checkpoint, allow_pickle=allow_pickle, download=download, device=device, changed=changes
     )
     return Trained(Path(config).stem, model, Facts(*(settings[each] for each in Facts._fields)))
+
+
+def notes_on(data: MP100, pairs: Pairs, *, box: Literal["truth", "none"], size: int | None) -> list[str]:
+    """What the figures of an evaluation may be compared with, and which categories asked for are not unseen.
+
+    Args:
+        data: What was read.
+        pairs: The pairs.
+        box: Whether crops were cut around the boxes.
+        size: Side of the pictures that the method is shown, see `Protocol`.
+    """
+    names = {
+        number: data.categories[number].name for number in {data.instances[row].category for row in pairs.table[:, -1]}
+    }
+    own = all(is_own(number, name) for number, name in names.items())
+    notes = verdict(
+        Protocol(
+            split=data.split,
+            shots=pairs.table.shape[1] - 1,
+            digest=pairs.digest(),
+            complete=own and set(names) == set(split_table()[data.split]["test"]),
+            size=size,
+            box=box,
+            subset=data.subset,
+            held_out=data.held_out,
+        )
+    )
+    if box == "none":
+        notes.append(
+            "Each view is the square around the whole picture; errors are still divided by the true box's side."
+        )
+    if data.asked:
+        notes += [
+            familiarity(data.home[number], category=f"{name} [id {number}]", split=data.split)
+            for number, name in names.items()
+        ]
+    return notes

@@ -55,8 +55,8 @@ def load_model(
     """A trained model in evaluation mode.
 
     Weights that fit may still be another model's: heads, strides or a text style leave no trace in their shapes. What
-    the checkpoint says of its run is compared with the config, never executed; so is the split, whose test categories
-    another split trains on.
+    the checkpoint says of its run is compared with the config, never executed; so are the split and what was held out:
+    another split trains on its test categories.
 
     Args:
         config: Of its training.
@@ -64,7 +64,7 @@ def load_model(
         allow_pickle: See `checkpoints.read_weights`.
         download: See `make_model`.
         device: "auto" is the GPU where there is one.
-        changed: Dotted keys that may differ from the training's; not the split.
+        changed: Dotted keys that may differ from the training's; not the split, not what was held out.
 
     Raises:
         CapeError: The file is damaged, of another model or a pickle, or there is no such device.
@@ -73,7 +73,7 @@ def load_model(
     load_weights(model, checkpoint, allow_pickle=allow_pickle)
     ours, theirs = identity(config), json.loads(read_header(checkpoint).get("run", "{}"))
     for key in sorted({*ours, *theirs} if theirs else ()):
-        matters = key == "split" or (key.startswith(("model.", "text_")) and key not in changed)
+        matters = key in ("split", "held_out") or (key.startswith(("model.", "text_")) and key not in changed)
         if matters and ours.get(key) != theirs.get(key):
             raise DataError(
                 str(checkpoint), expected=f"a model with {key} = {ours.get(key)}", got=str(theirs.get(key)),
@@ -121,6 +121,7 @@ def make_episodes(config: Config, subset: str, *, size: int) -> Episodes:
     options = dict(config[f"{subset}_dataloader"].dataset)
     facts = {
         "split": config.split,
+        "held_out": config.held_out,
         "root": config.data_root,
         "pictures": config.pictures,
         "strict": config.strict,
@@ -135,7 +136,9 @@ def make_episodes(config: Config, subset: str, *, size: int) -> Episodes:
             "data", expected="a folder with annotations/ and images/", got="none", fix="Give --data, or set data_root."
         )
     options["source"] = _build(DATASETS, source, where=f"{subset}_dataloader.dataset.source")
+    support = config.model.get("support") or {}
     facts = {"shots": config.shots, "seed": config.seed, "size": size}
+    facts["asked"] = "any" if support.get("shots") == "shown" else "all"
     if subset == "train":
         facts["fraction"] = config.data_fraction
     return _build(DATASETS, _with_facts(DATASETS, options, facts), where=f"{subset}_dataloader.dataset")

@@ -40,7 +40,7 @@ class _Crops(Dataset):
 
     def __getitem__(self, item: int) -> Tensor:
         index = self.indices[item]
-        square = crop_square(self.source.instances[index].box)
+        square = crop_square(self.source.instances[index].around)
         return normalise(warp(self.source.picture(index), square, size=self.size))
 
 

@@ -40,7 +40,7 @@ def predict_pairs(
     """
     if not baseline.needs_pictures:
         features, progress = None, silent
-    points = torch.from_numpy(to_crop(table.points, table.box)).float()
+    points = torch.from_numpy(to_crop(table.points, table.crop)).float()
     visible = torch.from_numpy(table.visible)
     device = points.device if features is None else features.device
     found = torch.full((len(pairs), *points.shape[1:]), 0.5)
@@ -58,7 +58,7 @@ def predict_pairs(
             )
             feature = None if features is None else features[query[:, 0].to(device)]
             found[rows, :width] = baseline(support, feature).cpu()
-    return from_crop(found.double().numpy(), table.box[pairs[:, -1]])
+    return from_crop(found.double().numpy(), table.crop[pairs[:, -1]])
 
 
 def _batch_size(
@@ -86,7 +86,7 @@ def score_predictions(
     """
     supports, query = pairs[:, :-1], pairs[:, -1]
     valid = table.visible[supports].all(axis=1) & table.visible[query]
-    return score_pairs(predicted, table.points[query], valid, table.box[query, 2:].max(axis=1))
+    return score_pairs(predicted, table.points[query], valid, table.side[query])
 
 
 def predict_episodes(
@@ -167,5 +167,5 @@ def predict_all(
         rows, width = [pose.pair for pose in found], labels.mask.shape[1]
         refined[rows, :width] = torch.stack([pose.points for pose in found]).double().cpu().numpy()
         proposals[rows, :width] = torch.stack([pose.proposals for pose in found]).double().cpu().numpy()
-    box = episodes.table.box[table[:, -1]]
-    return from_crop(refined, box), from_crop(proposals, box)
+    crop = episodes.table.crop[table[:, -1]]
+    return from_crop(refined, crop), from_crop(proposals, crop)

@@ -45,6 +45,13 @@ class Instance(NamedTuple):
     """x, y; zeros where not labelled."""
     visibility: Int8[np.ndarray, "K"]
     """0 not labelled, 1 labelled and occluded, 2 visible (COCO)."""
+    crop: Float[np.ndarray, "4"] | None = None
+    """The box that views are cut around where that is not `box`. Errors are always divided by the size of `box`."""
+
+    @property
+    def around(self) -> Float[np.ndarray, "4"]:
+        """The box that views are cut around."""
+        return self.box if self.crop is None else self.crop
 
 
 class View(NamedTuple):
@@ -65,7 +72,7 @@ class Episode(NamedTuple):
     support: View
     query: View
     mask: Bool[Tensor, "K"]
-    """Keypoints that every support view shows: those a model may be asked for."""
+    """Keypoints that a model may be asked for: those that every support view shows, or any of them (`Episodes`)."""
     adjacency: Bool[Tensor, "K K"]
     """Symmetric skeleton without self-loops; all False where there is none."""
     names: tuple[str, ...]

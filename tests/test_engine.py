@@ -11,6 +11,7 @@ from cape.checkpoints import save_weights
 from cape.configuration import load_config
 from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes, collate_episodes
+from cape.data.whole import WholePicture
 from cape.engine import load_model, load_start, make_episodes, make_model, make_runner
 from cape.errors import AnnotationError, DataError, UsageError
 from cape.inference import predict_all, predict_episodes
@@ -250,8 +251,10 @@ def test_one_episode_overfits_below_a_pixel(seed: int, category: str) -> None:
 # ---- evaluation
 
 
-def test_each_picture_once_gives_what_each_pair_anew_gives(file: Path) -> None:
-    config = load_config(file)
+@pytest.mark.parametrize(("shots", "support"), [(1, "all"), (5, "all"), (5, "shown")])
+def test_each_picture_once_gives_what_each_pair_anew_gives(file: Path, shots: int, support: str) -> None:
+    changes = {"shots": shots, "model.support.shots": support, "val_dataloader.dataset.source.instances": 20}
+    config = load_config(file, changes)
     model = make_model(config).eval()
     for *_, last in model.decoder.offsets:
         torch.nn.init.normal_(last.weight, std=0.1)
@@ -259,6 +262,10 @@ def test_each_picture_once_gives_what_each_pair_anew_gives(file: Path) -> None:
     episodes = make_episodes(config, "val", size=64)
     found = {pose.pair: pose for _, poses in predict_episodes(model, episodes, batch_size=20) for pose in poses}
     assert sorted(found) == list(range(len(episodes))) == list(range(60))
+    asked = torch.stack([episodes.labels(row).mask for row in range(60)]).numpy()
+    shown = episodes.table.visible[episodes.pairs.table[:, :-1]]
+    assert (asked == (shown.all(axis=1) if support == "all" else shown.any(axis=1))).all()
+    assert shots == 1 or (shown.all(axis=1) != shown.any(axis=1)).any(), "no shot hides what another shows"
     with torch.inference_mode():
         for rows in np.split(np.arange(60), 6):
             for pose in model(*collate_episodes([episodes[int(row)] for row in rows]), mode="predict"):
@@ -268,6 +275,22 @@ def test_each_picture_once_gives_what_each_pair_anew_gives(file: Path) -> None:
                 torch.testing.assert_close(fast.proposals[:width], pose.proposals[:width], atol=1e-5, rtol=0)
     refined, proposals = predict_all(model, episodes)
     assert refined.shape == (60, episodes.keypoints, 2) and np.abs(refined - proposals).max() > 1
+
+
+def test_whole_pictures_come_back_in_pixels(file: Path) -> None:
+    """Without boxes predictions leave the whole picture's frame."""
+    model = make_model(load_config(file)).eval()
+    model.visual.size = 64
+    source = WholePicture(Drawn(instances=16, categories=("chair",), size=96))
+    episodes = Episodes(source=source, pairs={"episodes": 1}, size=64)
+    refined, _ = predict_all(model, episodes)
+    batch = collate_episodes([episodes[row] for row in range(15)])
+    with torch.inference_mode():
+        points = model(*batch)[-1]
+    matrix = batch.query.to_pixels
+    assert matrix[0, 0, 0] == pytest.approx(96)
+    pixels = points @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
+    np.testing.assert_allclose(refined[:, : pixels.shape[1]], pixels, atol=0.01)
 
 
 def test_validation_is_mmengine_s_own_but_faster(file: Path, tmp_path: Path) -> None:

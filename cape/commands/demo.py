@@ -109,7 +109,7 @@ def _row(
     for row in chosen:
         query = int(pairs.table[row, 1])
         shown = table.visible[query] & table.visible[support]
-        error = np.linalg.norm(predicted[row] - table.points[query], axis=-1) / table.box[query, 2:].max()
+        error = np.linalg.norm(predicted[row] - table.points[query], axis=-1) / table.side[query]
         title = f"{(error[shown] < 0.2).sum()} of {shown.sum()} within 0.2"
         tiles.append(_tile(source, table, query, predicted[row], shown, title, truth=table.points[query]))
     return tiles
@@ -128,7 +128,7 @@ def _tile(
     from cape.data.transforms import apply, crop_matrix, crop_square, warp
     from cape.visualize import Tile, draw_pose
 
-    square = crop_square(table.box[index])
+    square = crop_square(table.crop[index])
     crop, matrix = warp(source.picture(index), square, size=256), crop_matrix(square) * 256
     skeleton = source.categories[source.instances[index].category].skeleton
     count = len(skeleton)

@@ -13,8 +13,8 @@ from cape.errors import UsageError
 from cape.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
-    from cape.contenders import Facts
-    from cape.data.episodes import Pairs, PoseTable
+    from cape.contenders import Contender, Facts
+    from cape.data.episodes import Pairs, PoseTable, Source
     from cape.data.mp100 import MP100
     from cape.evaluation.report import SplitReport
 
@@ -48,6 +48,21 @@ def test(
     subset: Annotated[
         Literal["val", "test"], typer.Option(help="test (200 episodes a category) or val (100).")
     ] = "test",
+    held_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Test on human_body, human_face, vehicle or furniture, out of all files of the split; "
+            "a model has to be trained with the same flag."
+        ),
+    ] = None,
+    categories: Annotated[
+        list[str] | None,
+        typer.Option(help="These categories alone, by name or id, from whichever file of the split; repeatable."),
+    ] = None,
+    box: Annotated[
+        Literal["truth", "none"],
+        typer.Option(help="truth: crops around the boxes; none: whole pictures, of support and query alike."),
+    ] = "truth",
     pattern: Annotated[
         str | None,
         typer.Option(
@@ -98,25 +113,24 @@ def test(
 
     Example: cape test --annotations mp100/annotations --baseline copy --split all
     """
-    from cape.commands.console import print_reports, progress
+    from cape.commands.console import print_reports
     from cape.contenders import Facts, load_baselines, load_trained
-    from cape.data.episodes import EPISODES, official_pairs, pose_table
     from cape.data.mp100 import MP100, PATTERN
-    from cape.evaluation.report import make_report, markdown
-    from cape.inference import score_predictions
+    from cape.evaluation.report import markdown
 
     for target in (json_file, table_file, scores_file):
         if target is not None:
             check_writable(target)
     if not baseline and config is None:
         raise UsageError("test", expected="CONFIG CHECKPOINT, or --baseline", got="neither", fix="Name what to score.")
-    facts, entries = Facts(), []
+    facts, entries = Facts(held_out=held_out), []
     if baseline:
         entries += [
             load_baselines(baseline, backbone=backbone, weights=backbone_weights, download=download, device=device)
         ]
     if config is not None:
         options = [*(cfg_options or []), *([] if text_pack is None else [f"text_pack={text_pack}"])]
+        options += [] if held_out is None else [f"held_out={held_out}"]
         trained = load_trained(config, checkpoint, options, allow_pickle=allow_pickle, download=download, device=device)
         facts, entries = trained.facts, [*entries, trained]
     numbers, shots = _splits(split, facts), shots or facts.shots
@@ -130,7 +144,7 @@ def test(
     reports: list[SplitReport] = []
     kept: dict[str, np.ndarray] = {}
     for number in numbers:
-        source = MP100(
+        data = MP100(
             root=annotations,
             split=number,
             subset=subset,
@@ -139,14 +153,12 @@ def test(
             strict=not lenient,
             text_pack=facts.text_pack,
             text_style=facts.text_style,
+            held_out=facts.held_out,
+            categories=categories or None,
         )
-        pairs = official_pairs(source.by_category(), shots=shots, episodes=episodes or EPISODES[subset])
-        table = pose_table(source.instances)
-        for method, found in (each for entry in entries for each in entry.predict(source, pairs, workers, progress)):
-            scores = score_predictions(found, table, pairs.table)
-            reports.append(make_report(scores, source, table, pairs, method=method, split=str(number)))
-            kept |= {f"{number}|{method}|{figure}": values.astype(np.float32) for figure, values in scores.items()}
-        kept |= _grouping(number, source, table, pairs)
+        found = _score(data, entries, box=box, shots=shots, episodes=episodes, workers=workers)
+        reports += found[0]
+        kept |= found[1]
     order = list(dict.fromkeys(report.method for report in reports))
     reports.sort(key=lambda report: order.index(report.method))
 
@@ -177,7 +189,34 @@ def _splits(asked: str | None, facts: "Facts") -> list[int]:
     return numbers
 
 
-def _grouping(number: int, source: "MP100", table: "PoseTable", pairs: "Pairs") -> dict[str, np.ndarray]:
+def _score(
+    data: "MP100", entries: "list[Contender]", *, box: Literal["truth", "none"], shots: int, episodes: int | None,
+    workers: int,
+) -> "tuple[list[SplitReport], dict[str, np.ndarray]]":  # fmt: skip
+    """Each method's report on one split, and the scores of its pairs."""
+    from cape.commands.console import progress
+    from cape.contenders import notes_on
+    from cape.data.episodes import EPISODES, official_pairs, pose_table
+    from cape.data.mp100 import GROUPS
+    from cape.data.whole import WholePicture
+    from cape.evaluation.report import make_report
+    from cape.inference import score_predictions
+
+    source = WholePicture(data) if box == "none" else data
+    official = GROUPS[data.held_out].episodes if data.held_out and data.subset == "test" else EPISODES[data.subset]
+    pairs = official_pairs(source.by_category(), shots=shots, episodes=episodes or official)
+    table, split = pose_table(source.instances), str(data.split)
+    reports, kept = [], _grouping(data.split, source, table, pairs)
+    for entry in entries:
+        for method, found in entry.predict(source, pairs, workers, progress):
+            scores = score_predictions(found, table, pairs.table)
+            notes = notes_on(data, pairs, box=box, size=entry.size(method))
+            reports.append(make_report(scores, source, table, pairs, method=method, split=split, notes=notes))
+            kept |= {f"{split}|{method}|{figure}": values.astype(np.float32) for figure, values in scores.items()}
+    return reports, kept
+
+
+def _grouping(number: int, source: "Source", table: "PoseTable", pairs: "Pairs") -> dict[str, np.ndarray]:
     """Each pair's query, its category, and whether that has real keypoint names."""
     query = pairs.table[:, -1]
     names = {key: any(each.texts) for key, each in source.categories.items()}

@@ -19,6 +19,10 @@ def train(
     data: Annotated[Path | None, typer.Option(help="Folder with annotations/ and images/.")] = None,
     pattern: Annotated[str | None, typer.Option(help="Annotation file name with {split} and {subset}.")] = None,
     split: Annotated[int | None, typer.Option(min=1, max=5, help="Of MP-100.")] = None,
+    held_out: Annotated[
+        str | None,
+        typer.Option(help="Train without human_body, human_face, vehicle or furniture, on all other categories."),
+    ] = None,
     shots: Annotated[int | None, typer.Option(min=1, help="Support pictures of an episode.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order and episodes.")] = None,
     data_fraction: Annotated[
@@ -61,6 +65,7 @@ def train(
         "data_root": None if data is None else str(data),
         "pattern": pattern,
         "split": split,
+        "held_out": held_out,
         "shots": shots,
         "seed": seed,
         "data_fraction": data_fraction,
@@ -72,7 +77,8 @@ def train(
     }
     given = {key: value for key, value in flags.items() if value is not None}
     settings = load_config(config, {**parse_options(cfg_options or []), **given})
-    folder = work_dir or Path("outputs") / f"{Path(config).stem}_split{settings.split}_seed{settings.seed}"
+    without = f"_without_{settings.held_out}" if settings.held_out else ""
+    folder = work_dir or Path("outputs") / f"{Path(config).stem}_split{settings.split}{without}_seed{settings.seed}"
     runner = make_runner(
         settings, work_dir=folder, resume=resume, amp=amp, launcher=launcher, download=download, progress=progress
     )

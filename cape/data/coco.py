@@ -84,7 +84,7 @@ class CocoKeypoints:
         self.skeleton_base = skeleton_base
         self.dropped: Counter[str] = Counter()
 
-        content = read_coco(self.path)
+        content = self.read()
         images = self._unique("image", content["images"])
         counts = keypoint_counts(content["annotations"])
         self.categories: dict[int, Category] = {}
@@ -102,6 +102,10 @@ class CocoKeypoints:
 
     def __len__(self) -> int:
         return len(self.instances)
+
+    def read(self) -> dict[str, list]:
+        """The records `images`, `annotations` and `categories`; a subclass may gather them from several files."""
+        return read_coco(self.path)
 
     def by_category(self) -> dict[int, list[int]]:
         """Indices of `instances` per category id, in file order: the pools that episodes are sampled from."""

@@ -97,7 +97,15 @@ class PoseTable(NamedTuple):
     points: Float[np.ndarray, "M K 2"]
     visible: Bool[np.ndarray, "M K"]
     box: Float[np.ndarray, "M 4"]
+    """As annotated: its longest side is what errors are divided by."""
     category: Int64[np.ndarray, "M"]
+    crop: Float[np.ndarray, "M 4"]
+    """The box that views are cut around: `box`, unless the source says otherwise."""
+
+    @property
+    def side(self) -> Float[np.ndarray, "M"]:
+        """Longest side of the annotated box, pixels."""
+        return self.box[:, 2:].max(axis=1)
 
 
 def pose_table(instances: Sequence[Instance], *, keypoints: int | None = None) -> PoseTable:
@@ -108,8 +116,11 @@ def pose_table(instances: Sequence[Instance], *, keypoints: int | None = None) -
     for row, instance in enumerate(instances):
         points[row, : len(instance.points)] = instance.points
         visible[row, : len(instance.points)] = instance.visibility > 0
-    box = np.array([instance.box for instance in instances], dtype=np.float64)
-    return PoseTable(points, visible, box, np.array([instance.category for instance in instances], dtype=np.int64))
+    box, crop = (
+        np.array(boxes, dtype=np.float64) for boxes in zip(*((x.box, x.around) for x in instances), strict=True)
+    )
+    category = np.array([instance.category for instance in instances], dtype=np.int64)
+    return PoseTable(points, visible, box, category, crop)
 
 
 @DATASETS.register_module()
@@ -132,6 +143,8 @@ class Episodes(Dataset):
         variation: Of whole training episodes.
         same: Share of training episodes whose query is another view of the (first) support instance.
         balance: How often a category is visited: "equal" (the official way) or by the "root" of its size.
+        asked: A model may be asked for the keypoints that "all" supports show (the protocol), or "any" of them. Which
+            keypoints an evaluation scores does not depend on it.
         bank: Views made and encoded beforehand, M instances by V variants with feature maps in place of pictures
             (`features.make_bank`). Training draws a variant, evaluation takes the first, the official crop.
 
@@ -158,6 +171,7 @@ class Episodes(Dataset):
         variation: Variation | dict[str, Any] = Variation(),  # noqa: B008
         same: float = 0.0,
         balance: Literal["equal", "root"] = "equal",
+        asked: Literal["all", "any"] = "all",
         bank: View | None = None,
     ) -> None:
         if seed < 0 or not 0 < fraction <= 1:
@@ -174,7 +188,7 @@ class Episodes(Dataset):
         self.seed, self.size, self.bank = seed, size, bank
         self.augmentation = Augmentation(**augmentation) if isinstance(augmentation, dict) else augmentation
         self.variation = Variation(**variation) if isinstance(variation, dict) else variation
-        self.same = same
+        self.same, self.asked = same, asked
         self.keypoints = _padding(self.source, keypoints)
         self.pools = [
             _share(pool, fraction, self.shots, seed=(seed, number))
@@ -198,7 +212,7 @@ class Episodes(Dataset):
         """SHA-256 of what is learnt from: instances, labels and texts, wherever they lie."""
         found = hashlib.sha256(repr([(each.id, each.picture) for each in self.source.instances]).encode())
         found.update(repr([(each.name, each.texts) for each in self.source.categories.values()]).encode())
-        for values in self.table:
+        for values in (self.table.points, self.table.visible, self.table.crop, self.table.category):
             found.update(np.ascontiguousarray(values).tobytes())
         return found.hexdigest()
 
@@ -232,7 +246,7 @@ class Episodes(Dataset):
         if self.pairs is None:
             raise UsageError("labels", expected="the pairs of an evaluation", got="random episodes", fix="Give pairs.")
         drawn = self.pairs.table[item]
-        points = torch.from_numpy(to_crop(self.table.points[drawn], self.table.box[drawn])).float()
+        points = torch.from_numpy(to_crop(self.table.points[drawn], self.table.crop[drawn])).float()
         visible = torch.from_numpy(self.table.visible[drawn])
         blank = View(torch.zeros(len(drawn), 3, 0, 0), points, visible, torch.zeros(len(drawn), 2, 3))
         return self._episode(item, View(*(x[:-1] for x in blank)), View(*(x[-1] for x in blank)), int(drawn[-1]))
@@ -242,7 +256,7 @@ class Episodes(Dataset):
         return Episode(
             support=support,
             query=query,
-            mask=support.visible.all(dim=0),
+            mask=getattr(support.visible, self.asked)(dim=0),
             adjacency=torch.from_numpy(category.skeleton.adjacency(self.keypoints)),
             names=category.texts + ("",) * (self.keypoints - len(category.texts)),
             category=category.id,
@@ -270,7 +284,7 @@ class Episodes(Dataset):
             mirror[: len(instance.points)] = skeleton.mirror()
         return [
             make_view(
-                picture, self.table.points[index], self.table.visible[index], crop_square(instance.box),
+                picture, self.table.points[index], self.table.visible[index], crop_square(instance.around),
                 size=self.size, mirror=mirror, augmentation=self.augmentation, rng=rng,
             )
             for rng in rngs

@@ -60,7 +60,7 @@ class Variation(NamedTuple):
         support, query, width = extended(episode.support), extended(episode.query), count + self.between
         adjacency = torch.zeros(width, width, dtype=torch.bool)
         adjacency[:count, :count] = episode.adjacency[:count, :count]
-        mask = support.visible.all(dim=0)
+        mask = torch.cat([episode.mask[:count], support.visible[:, count:].all(dim=0)])
         names = episode.names[:count] + ("",) * self.between
         return episode._replace(support=support, query=query, mask=mask, adjacency=adjacency, names=names)
 

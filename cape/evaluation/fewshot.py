@@ -41,7 +41,7 @@ class FewShotPCK(BaseMetric):
         """
         count = data_batch.mask.shape[1]
         target = data_batch.query.points.double().cpu().numpy()
-        valid = (data_batch.mask & data_batch.query.visible).cpu().numpy()
+        valid = (data_batch.support.visible.all(dim=1) & data_batch.query.visible).cpu().numpy()
         side = np.full(len(target), BOX_SIDE)
         rows = {"pair": np.array([pose.pair for pose in data_samples])}
         for prefix, name in (("", "points"), ("proposal/", "proposals")):

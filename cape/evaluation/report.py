@@ -1,5 +1,6 @@
 """One evaluation as a table: figures, intervals, and everything needed to repeat it."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,6 +50,8 @@ class SplitReport(NamedTuple):
     skipped: list[Skipped]
     dropped: dict[str, int]
     """Records that the reader left out, by reason."""
+    notes: tuple[str, ...] = ()
+    """What the figures may be compared with, and what else a reader has to know."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain containers, for `json.dumps`."""
@@ -63,8 +66,9 @@ class SplitReport(NamedTuple):
 
 
 def make_report(
-    scores: Scores, source: Source, table: PoseTable, pairs: Pairs, *, method: str, split: str
-) -> SplitReport:
+    scores: Scores, source: Source, table: PoseTable, pairs: Pairs, *, method: str, split: str,
+    notes: Sequence[str] = (),
+) -> SplitReport:  # fmt: skip
     """Assemble a report.
 
     Args:
@@ -74,6 +78,7 @@ def make_report(
         pairs: The pairs.
         method: Its name.
         split: Its name.
+        notes: Sentences for the reader, see `evaluation.protocol`.
     """
     queries = pairs.table[:, -1]
     categories = table.category[queries]
@@ -98,6 +103,7 @@ def make_report(
         categories=rows,
         skipped=[Skipped(number, source.categories[number].name, count) for number, count in pairs.skipped.items()],
         dropped=dict(getattr(source, "dropped", {})),
+        notes=tuple(notes),
     )
 
 
@@ -162,7 +168,7 @@ def markdown(reports: list[SplitReport], *, command: str) -> str:
 
 
 def footnotes(reports: list[SplitReport]) -> list[str]:
-    """What the figures rest on: digests, intervals, skipped categories, records left out, empty pairs."""
+    """What the figures rest on: digests, intervals, what was left out, empty pairs, what they compare with."""
     first = next(iter(by_method(reports).values()))
     notes = [f"Episode digests: {', '.join(f'split {report.split} {report.digest}' for report in first)}."]
     for kind in dict.fromkeys(report.resampled for report in first):
@@ -180,7 +186,20 @@ def footnotes(reports: list[SplitReport]) -> list[str]:
                 f"Split {report.split}: {report.empty} pairs have no valid keypoint and score 0; "
                 f"the ceiling is {report.figures['ceiling']:.2f}."
             )
-    return notes
+    return notes + _notes(reports)
+
+
+def _notes(reports: list[SplitReport]) -> list[str]:
+    """Each note once, with the methods and splits that it is about where it is not about all."""
+    lines = []
+    methods, splits = by_method(reports), {report.split for report in reports}
+    for note in dict.fromkeys(note for report in reports for note in report.notes):
+        mine = [report for report in reports if note in report.notes]
+        about = [] if len(by_method(mine)) == len(methods) else list(by_method(mine))
+        named = list(dict.fromkeys(report.split for report in mine))
+        about += [] if len(named) == len(splits) else [f"split {', '.join(named)}"]
+        lines.append(f"{'; '.join(about)}: {note}" if about else note)
+    return lines
 
 
 def _number(name: str, value: float) -> str:

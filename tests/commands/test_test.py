@@ -50,6 +50,86 @@ def test_all_methods_on_real_pictures(shared_data: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.shared_data
+def test_what_the_figures_may_be_compared_with(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """The official annotations are; the mini data and a part of the categories are not, and say why."""
+    out, table = tmp_path / "out.json", tmp_path / "table.md"
+    command = ["test", "--baseline", "copy", "--json", str(out), "--table", str(table), "--annotations"]
+
+    def said(*arguments: str) -> str:
+        assert main([*command, *arguments]) == 0
+        printed = capsys.readouterr().out
+        (report,) = json.loads(out.read_text())["reports"]
+        assert report["notes"] and all(note in printed and f"- {note}" in table.read_text() for note in report["notes"])
+        return " ".join(report["notes"])
+
+    official, mini = str(shared_data / "mp100_official"), str(shared_data / "mp100_mini")
+    full = said(official, "--split", "4")
+    assert "Comparable with the numbers of CapeFormer, GraphCape, CapeX and the fusion paper" in full
+    assert "Not comparable with CapeLLM" in full
+    few = said(official, "--split", "4", "--episodes", "2")
+    assert few == "Comparable with no published number: the episodes are not the official ones (digest)."
+    none = said(mini)
+    assert none.startswith("Comparable with no published number") and "digest" in none and "test set" in none
+    validated = said(official, "--subset", "val")
+    assert "those of val" in validated
+
+
+@pytest.mark.shared_data
+def test_chosen_categories_say_whether_they_are_unseen(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """The human-body row: a test category of split 3 in MP-100, a training category of split 1 in the mini data."""
+    out = tmp_path / "out.json"
+    command = ["test", "--baseline", "copy", "--json", str(out), "--annotations"]
+    official = [str(shared_data / "mp100_official"), "--split", "3", "--categories"]
+    for asked in ("person", "72"):
+        assert main([*command, *official, asked]) == 0
+        (report,) = json.loads(out.read_text())["reports"]
+        assert [(row["id"], row["pairs"]) for row in report["categories"]] == [(72, 3000)]
+        assert "person [id 72] is in the test set of split 3: an unseen category." in report["notes"]
+    mini = [str(shared_data / "mp100_mini"), "--split", "1", "--categories", "human_body", "--categories", "10"]
+    assert main([*command, *mini, "--episodes", "1"]) == 0
+    (report,) = json.loads(out.read_text())["reports"]
+    assert {row["id"] for row in report["categories"]} == {1, 10}
+    assert any("human_body [id 1] is in the training set" in note for note in report["notes"])
+    assert main([*command, *official, "unicorn"]) == 1
+    assert "unicorn" in capsys.readouterr().err
+
+
+@pytest.mark.shared_data
+def test_held_out_groups_have_their_number_of_episodes(shared_data: Path, tmp_path: Path) -> None:
+    """Of split 4 the official test and validation files have both faces and two of three vehicles."""
+    out = tmp_path / "out.json"
+    command = ["test", "--baseline", "copy", "--json", str(out), "--annotations", str(shared_data / "mp100_official")]
+    for group, lenient, ids, pairs in (
+        ("human_face", [], {18, 40}, 2 * 3000),
+        ("vehicle", ["--lenient"], {38, 51}, 2 * 1500),
+    ):
+        assert main([*command, "--split", "4", "--held-out", group, *lenient]) == 0
+        (report,) = json.loads(out.read_text())["reports"]
+        assert {row["id"] for row in report["categories"]} == ids and report["pairs"] == pairs
+        assert f"{group} was held out" in report["notes"][0]
+
+
+def test_without_boxes(small_set: Path, tmp_path: Path) -> None:
+    """The same pairs and keypoints, other pictures and another frame for every method."""
+    reports = {}
+    for box in ("truth", "none"):
+        out = tmp_path / f"{box}.json"
+        arguments = ["--baseline", "all", "--annotations", str(small_set), "--episodes", "1", "--box", box]
+        assert main(["test", *arguments, "--json", str(out)]) == 0
+        reports[box] = json.loads(out.read_text())["reports"]
+    for given, none in zip(reports["truth"], reports["none"], strict=True):
+        assert (given["digest"], given["empty"]) == (none["digest"], none["empty"])
+        assert given["figures"]["PCK@0.20"] != none["figures"]["PCK@0.20"]
+        assert any("no boxes were given" in note for note in none["notes"])
+        assert any("whole picture" in note for note in none["notes"])
+        assert not any("boxes" in note or "whole picture" in note for note in given["notes"])
+
+
+@pytest.mark.shared_data
 def test_missing_pictures_are_counted_per_source(
     shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

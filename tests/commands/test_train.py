@@ -1,5 +1,6 @@
 """`cape train` as a user runs it, on drawn categories: it learns, beats copy, and is tested by its weights."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,47 @@ def test_a_trained_model_is_tested_by_config_and_weights(
     narrow = ["--cfg-options", "model.width=32", "--data", str(shared_data / "mp100_mini")]
     assert main(["test", "cape_lite", weights, *narrow]) == 1
     assert "shape" in capsys.readouterr().err
+
+
+TINY = f"""
+_base_ = ["{REPOSITORY}/configs/_base_/mp100.py", "{REPOSITORY}/configs/_base_/runtime.py"]
+model = dict(
+    type="FewShotPose", width=32, text=None,
+    visual=dict(type="VisualEncoder", name="resnet10t", strides=(16,), frozen=True),
+    support=dict(type="SupportEncoder"),
+    matching=dict(type="Matching", layers=1, heads=4, hidden=32, gate=16),
+    decoder=dict(type="KeypointDecoder", layers=1, heads=4, graph=dict(type="GraphFeedForward", hidden=32)),
+)
+backbone_weights = "random"
+train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(size=64))
+val_dataloader = dict(
+    num_workers=0, persistent_workers=False, dataset=dict(size=64, pairs=dict(episodes=2, queries=1)))
+train_cfg = dict(by_epoch=True, max_epochs=1, val_interval=1)
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-3))
+"""
+
+
+@pytest.mark.shared_data
+def test_five_shots_without_a_super_category(shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Trained on all but human faces, tested on those alone; in the split's own files they are training classes."""
+    (tmp_path / "tiny.py").write_text(TINY)
+    data = ["--data", str(shared_data / "mp100_mini"), "--split", "2"]
+    train = [*data, "--shots", "5", "--held-out", "human_face", "--data-fraction", "0.02"]
+    assert main(["train", str(tmp_path / "tiny.py"), *train, "--work-dir", str(tmp_path / "run")]) == 0
+    log = next((tmp_path / "run").rglob("*.log")).read_text()
+    accounts = [line for line in log.splitlines() if " episodes of " in line]
+    assert len(accounts) == 2 and not any("face" in line for line in accounts)
+    assert "honeybee_body" in accounts[0], "of the test file: nothing but the group is held out"
+
+    weights = str(tmp_path / "run" / "checkpoints" / "best.safetensors")
+    test = ["test", str(tmp_path / "tiny.py"), weights, *data[:2], "--cfg-options", "split=2", "--episodes", "1"]
+    capsys.readouterr()
+    assert main([*test, "--shots", "5"]) == 1
+    assert "held_out" in capsys.readouterr().err
+    assert main([*test, "--shots", "5", "--held-out", "human_face", "--json", str(tmp_path / "out.json")]) == 0
+    assert "human_face was held out" in capsys.readouterr().out
+    (proposals, report) = json.loads((tmp_path / "out.json").read_text())["reports"]
+    assert (proposals["method"], report["method"]) == ("tiny (proposals)", "tiny")
+    assert report["shots"] == 5 and report["pairs"] == 15
+    assert [row["name"] for row in report["categories"]] == ["human_face"]
+    assert {row["instances"] for row in report["skipped"]} == {2, 4}

@@ -237,6 +237,17 @@ def test_padding_and_mask(source):
     assert hidden  # the nose of the first picture
 
 
+def test_what_any_support_shows_may_be_asked_for(source):
+    pairs = official_pairs(source.by_category(), shots=2, episodes=20, queries=1)
+    both, any_of_them = (Episodes(source=source, pairs=pairs, size=8, asked=asked) for asked in ("all", "any"))
+    more = 0
+    for item in range(len(pairs.table)):
+        episode = any_of_them.labels(item)
+        assert episode.mask.tolist() == episode.support.visible.any(dim=0).tolist()
+        more += int(episode.mask.sum() - both.labels(item).mask.sum())
+    assert more
+
+
 def test_flips_exchange_the_swap_pairs(source):
     always = Augmentation(scale=0, rotation=0, flip=1)
     episodes, asked = Episodes(source=source, size=64, augmentation=always), watched(source)

@@ -67,14 +67,13 @@ def test_labels_are_the_episode_without_its_pictures(episodes: Episodes) -> None
 def test_a_keypoint_that_the_support_does_not_show_is_not_scored(episodes: Episodes) -> None:
     refined, _ = guesses(episodes)
     batch = collate_episodes([episodes.labels(row) for row in range(8)])
-    mask = batch.mask.clone()
-    mask[:, ::2] = False
+    visible = batch.support.visible.clone()
+    visible[:, :, ::2] = False
     refined[:8, ::2] += 5.0
     figures = []
-    for asked in (mask, batch.mask):
+    for shown in (visible, batch.support.visible):  # the mask, of what was asked for, is the same
         metric = FewShotPCK()
-        metric.process(
-            batch._replace(mask=asked), [pose(refined[row], refined[row], asked[0], row) for row in range(8)]
-        )
+        poses = [pose(refined[row], refined[row], batch.mask[0], row) for row in range(8)]
+        metric.process(batch._replace(support=batch.support._replace(visible=shown)), poses)
         figures.append(metric.evaluate(8))
     assert figures[0]["NME"] < 1 < figures[1]["NME"]

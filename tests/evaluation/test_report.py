@@ -99,3 +99,12 @@ def test_json_round_trip(reports: list[SplitReport]) -> None:
     assert back["interval"]["low"] == reports[0].interval.low
     assert back["categories"][0]["figures"]["NME"]["high"] == reports[0].categories[0].figures["NME"].high
     assert back["skipped"][0]["instances"] == 5
+
+
+def test_a_note_names_what_it_is_about(reports: list[SplitReport]) -> None:
+    """Nothing where it is about all, else the methods and splits."""
+    one, two, three, four = reports  # copy on 1 and 2, center on 1 and 2
+    noted = [one._replace(notes=("all", "1", "copy")), two._replace(notes=("all", "copy"))]
+    noted += [three._replace(notes=("all", "1")), four._replace(notes=("all", "single"))]
+    lines = footnotes(noted)[-4:]
+    assert lines == ["all", "split 1: 1", "copy: copy", "center; split 2: single"]

@@ -1,0 +1,77 @@
+"""What a figure may be compared with, condition by condition."""
+
+import pytest
+
+from cape.evaluation.protocol import DIGESTS, FAMILIES, Protocol, comparable, familiarity, verdict
+
+FUSION, META, EDGE, LLM = (family.name for family in FAMILIES)
+OFFICIAL = Protocol(split=3, shots=1, digest="8667f5b8e8840345", complete=True, size=256)
+
+
+def fitting(protocol: Protocol) -> list[str]:
+    return [name for name, reasons in comparable(protocol).items() if not reasons]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fit"),
+    [
+        ({}, [FUSION, META]),
+        ({"size": None}, [FUSION, META, EDGE]),
+        ({"size": 224}, [EDGE]),
+        ({"size": 384}, []),
+        ({"padding": 1.0}, []),
+        ({"size": 224, "padding": 1.0}, []),
+        ({"thresholds": (0.05, 0.10, 0.15, 0.20)}, [META]),
+        ({"thresholds": (0.20,)}, []),
+        ({"shots": 5, "digest": "43c9b5ef23061842"}, [FUSION, META]),
+        ({"mask": "query"}, []),
+    ],
+)
+def test_official_episodes(changes: dict, fit: list[str]) -> None:
+    assert fitting(OFFICIAL._replace(**changes)) == fit
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"digest": "0" * 16}, "not the official ones (digest)"),
+        ({"split": 5}, "not the official ones (digest)"),
+        ({"shots": 5}, "not the official ones (digest)"),
+        ({"shots": 3}, "3-shot"),
+        ({"complete": False}, "split's test set"),
+        ({"subset": "val", "complete": False}, "those of val"),
+        ({"held_out": "vehicle"}, "vehicle was held out"),
+        ({"box": "none"}, "no boxes"),
+    ],
+)
+def test_what_rules_out_all_is_said_once(changes: dict, words: str) -> None:
+    protocol = OFFICIAL._replace(**changes)
+    assert not fitting(protocol)
+    assert all(any(words in reason for reason in reasons) for reasons in comparable(protocol).values())
+    (line,) = verdict(protocol)
+    assert line.startswith("Comparable with no published number:") and line.count(words) == 1
+
+
+def test_a_verdict_names_all_families() -> None:
+    fit, rest = verdict(OFFICIAL)
+    assert FUSION in fit and META in fit and "mPCK(.05-.20)" in fit
+    assert f"{EDGE} (crops of 224 px, padding 1.25, not 256 px, padding 1.25)" in rest and LLM in rest
+    (alone,) = verdict(OFFICIAL._replace(size=384))
+    assert alone.startswith("Not comparable with") and all(family.name in alone for family in FAMILIES)
+
+
+def test_one_number_under_its_own_protocol_is_never_ours() -> None:
+    """CapeLLM: no episodes at all, whatever else agrees."""
+    protocol = OFFICIAL._replace(size=224, padding=1.0, mask="query")
+    assert comparable(protocol)[LLM] == ["each instance is asked once, without episodes"]
+
+
+def test_the_digests_are_of_five_splits_and_two_settings() -> None:
+    assert sorted(DIGESTS) == [(shots, split) for shots in (1, 5) for split in range(1, 6)]
+    assert len(set(DIGESTS.values())) == 4
+
+
+@pytest.mark.parametrize(("home", "words"), [("test", "an unseen"), ("val", "chosen by it"), ("train", "no unseen")])
+def test_familiarity(home: str, words: str) -> None:
+    line = familiarity(home, category="person [id 72]", split=3)
+    assert words in line and "person [id 72]" in line and "split 3" in line
