@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cape.configuration import load_config, parse_options
+from cape.data.corruption import CLEAN, Corruption
 from cape.data.episodes import Episodes, Pairs, pose_table
 from cape.data.mp100 import MP100
 from cape.data.prompts import Style
@@ -44,14 +45,23 @@ class Baselines(NamedTuple):
         """Whether pictures are needed."""
         return self.encoder is not None
 
-    def predict(self, source: MP100, pairs: Pairs, workers: int, progress: Progress) -> Iterator[Prediction]:
-        """Each method's points."""
-        features = None
+    def predict(
+        self, source: MP100, pairs: Pairs, workers: int, progress: Progress, corruption: Corruption = CLEAN
+    ) -> Iterator[Prediction]:
+        """Each method's points; none reads names."""
+        features = shown = None
         if self.encoder is not None:
             features = encode_pairs(source, pairs, self.encoder, workers=workers, progress=progress)
-        table = pose_table(source.instances)
+            if corruption.occludes:
+                shown = encode_pairs(
+                    source, pairs, self.encoder, workers=workers, progress=progress, corruption=corruption
+                )
+        table = corruption.clicks(source.instances, pose_table(source.instances))
         for name in self.methods:
-            yield name, predict_pairs(BASELINES[name](), table, pairs.table, features=features, progress=progress)
+            yield (
+                name,
+                predict_pairs(BASELINES[name](), table, pairs.table, features=features, shown=shown, progress=progress),
+            )
 
 
 class Trained(NamedTuple):
@@ -62,10 +72,14 @@ class Trained(NamedTuple):
     facts: Facts
     looks: bool = True
 
-    def predict(self, source: MP100, pairs: Pairs, workers: int, progress: Progress) -> Iterator[Prediction]:
+    def predict(
+        self, source: MP100, pairs: Pairs, workers: int, progress: Progress, corruption: Corruption = CLEAN
+    ) -> Iterator[Prediction]:
         """Proposals, then refined points."""
         episodes = Episodes(source=source, pairs=pairs, size=self.model.visual.size)
-        refined, proposals = predict_all(self.model, episodes, workers=workers, progress=progress)
+        refined, proposals = predict_all(
+            self.model, episodes, workers=workers, progress=progress, corruption=corruption
+        )
         yield f"{self.name} (proposals)", proposals
         yield self.name, refined
 

@@ -67,8 +67,19 @@ def test(
         typer.Option("--lenient", help="Leave out missing pictures and bad records (counted) instead of stopping."),
     ] = False,
     text_pack: Annotated[
-        str | None, typer.Option(help="mp100, a JSON file, or none (default: as the config says).")
+        str | None,
+        typer.Option(
+            help="mp100, synonyms, typos, other_language (German), a JSON file, or none (default: as the config says)."
+        ),
     ] = None,
+    corrupt: Annotated[
+        str | None,
+        typer.Option(
+            help="Damage the prompts. Names: synonyms, typos, other_language, drop, shuffle, wrong_category, empty; "
+            "support: jitter, wrong_clicks, unclicked, occluded."
+        ),
+    ] = None,
+    rate: Annotated[float, typer.Option(help="The share that --corrupt damages, 0 to 1.")] = 0.25,
     cfg_options: Annotated[list[str] | None, typer.Option(help="KEY=VALUE in the config, as for training.")] = None,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Read a checkpoint that is a pickle (its tensors alone).")
@@ -100,9 +111,10 @@ def test(
     """
     from cape.commands.console import print_reports, progress
     from cape.contenders import Facts, load_baselines, load_trained
+    from cape.data.corruption import CLEAN, Corruption
     from cape.data.episodes import EPISODES, official_pairs, pose_table
     from cape.data.mp100 import MP100, PATTERN
-    from cape.evaluation.report import make_report, markdown
+    from cape.evaluation.report import make_report
     from cape.inference import score_predictions
 
     for target in (json_file, table_file, scores_file):
@@ -110,6 +122,7 @@ def test(
             check_writable(target)
     if not baseline and config is None:
         raise UsageError("test", expected="CONFIG CHECKPOINT, or --baseline", got="neither", fix="Name what to score.")
+    damage = CLEAN if corrupt is None else Corruption(kind=corrupt, rate=rate)
     facts, entries = Facts(), []
     if baseline:
         entries += [
@@ -142,7 +155,9 @@ def test(
         )
         pairs = official_pairs(source.by_category(), shots=shots, episodes=episodes or EPISODES[subset])
         table = pose_table(source.instances)
-        for method, found in (each for entry in entries for each in entry.predict(source, pairs, workers, progress)):
+        for method, found in (
+            each for entry in entries for each in entry.predict(source, pairs, workers, progress, damage)
+        ):
             scores = score_predictions(found, table, pairs.table)
             reports.append(make_report(scores, source, table, pairs, method=method, split=str(number)))
             kept |= {f"{number}|{method}|{figure}": values.astype(np.float32) for figure, values in scores.items()}
@@ -151,6 +166,16 @@ def test(
     reports.sort(key=lambda report: order.index(report.method))
 
     print_reports(reports)
+    _write(reports, kept, json_file=json_file, table_file=table_file, scores_file=scores_file)
+
+
+def _write(
+    reports: "list[SplitReport]", kept: dict[str, np.ndarray], *, json_file: Path | None, table_file: Path | None,
+    scores_file: Path | None,
+) -> None:  # fmt: skip
+    """The files that were asked for."""
+    from cape.evaluation.report import markdown
+
     command = invocation()
     if json_file is not None:
         content = {"command": command, "reports": [report.to_json() for report in reports]}
