@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from cape.configuration import load_config, parse_options
+from cape.data.corruption import CLEAN, Corruption
 from cape.data.episodes import Episodes, Pairs, Source, pose_table
 from cape.data.mp100 import MP100, is_own, split_table
 from cape.data.prompts import Style
@@ -50,14 +51,23 @@ class Baselines(NamedTuple):
         """Side of the pictures that a method is shown, None if it is shown none."""
         return self.encoder.size if self.encoder is not None and BASELINES[method].needs_pictures else None
 
-    def predict(self, source: Source, pairs: Pairs, workers: int, progress: Progress) -> Iterator[Prediction]:
-        """Each method's points."""
-        features = None
+    def predict(
+        self, source: Source, pairs: Pairs, workers: int, progress: Progress, corruption: Corruption = CLEAN
+    ) -> Iterator[Prediction]:
+        """Each method's points; none reads names."""
+        features = shown = None
         if self.encoder is not None:
             features = encode_pairs(source, pairs, self.encoder, workers=workers, progress=progress)
-        table = pose_table(source.instances)
+            if corruption.occludes:
+                shown = encode_pairs(
+                    source, pairs, self.encoder, workers=workers, progress=progress, corruption=corruption
+                )
+        table = corruption.clicks(source.instances, pose_table(source.instances))
         for name in self.methods:
-            yield name, predict_pairs(BASELINES[name](), table, pairs.table, features=features, progress=progress)
+            yield (
+                name,
+                predict_pairs(BASELINES[name](), table, pairs.table, features=features, shown=shown, progress=progress),
+            )
 
 
 class Trained(NamedTuple):
@@ -73,12 +83,15 @@ class Trained(NamedTuple):
         del method
         return self.model.visual.size
 
-    def predict(self, source: Source, pairs: Pairs, workers: int, progress: Progress) -> Iterator[Prediction]:
+    def predict(
+        self, source: Source, pairs: Pairs, workers: int, progress: Progress, corruption: Corruption = CLEAN
+    ) -> Iterator[Prediction]:
         """Proposals, then refined points."""
         union = self.model.support is not None and self.model.support.shots == "shown"
-        size = self.model.visual.size
-        episodes = Episodes(source=source, pairs=pairs, size=size, asked="any" if union else "all")
-        refined, proposals = predict_all(self.model, episodes, workers=workers, progress=progress)
+        episodes = Episodes(source=source, pairs=pairs, size=self.model.visual.size, asked="any" if union else "all")
+        refined, proposals = predict_all(
+            self.model, episodes, workers=workers, progress=progress, corruption=corruption
+        )
         yield f"{self.name} (proposals)", proposals
         yield self.name, refined
 
@@ -125,12 +138,15 @@ def load_trained(
     return Trained(Path(config).stem, model, Facts(*(settings[each] for each in Facts._fields)))
 
 
-def notes_on(data: MP100, pairs: Pairs, *, box: Literal["truth", "none"], size: int | None) -> list[str]:
+def notes_on(
+    data: MP100, pairs: Pairs, damage: Corruption, *, box: Literal["truth", "none"], size: int | None
+) -> list[str]:
     """What the figures of an evaluation may be compared with, and which categories asked for are not unseen.
 
     Args:
         data: What was read.
         pairs: The pairs.
+        damage: What was done to the prompts.
         box: Whether crops were cut around the boxes.
         size: Side of the pictures that the method is shown, see `Protocol`.
     """
@@ -148,8 +164,11 @@ def notes_on(data: MP100, pairs: Pairs, *, box: Literal["truth", "none"], size: 
             box=box,
             subset=data.subset,
             held_out=data.held_out,
+            damaged=damage.rate > 0,
         )
     )
+    if damage.rate > 0:
+        notes.append(f"Prompts are damaged: {damage.kind}, rate {damage.rate:g}, seed {damage.seed}.")
     if box == "none":
         notes.append(
             "Each view is the square around the whole picture; errors are still divided by the true box's side."

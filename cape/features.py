@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from cape.data.corruption import CLEAN, Corruption
 from cape.data.episodes import Episodes, Pairs, Source
 from cape.data.transforms import crop_square, normalise, warp
 from cape.errors import UsageError
@@ -32,16 +33,17 @@ def silent(items: Iterable, label: str) -> Iterable:
 class _Crops(Dataset):
     """The official crops of chosen instances, for a DataLoader."""
 
-    def __init__(self, source: Source, indices: Sequence[int], size: int) -> None:
-        self.source, self.indices, self.size = source, indices, size
+    def __init__(self, source: Source, indices: Sequence[int], size: int, corruption: Corruption) -> None:
+        self.source, self.indices, self.size, self.corruption = source, indices, size, corruption
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, item: int) -> Tensor:
         index = self.indices[item]
-        square = crop_square(self.source.instances[index].around)
-        return normalise(warp(self.source.picture(index), square, size=self.size))
+        instance = self.source.instances[index]
+        crop = warp(self.source.picture(index), crop_square(instance.around), size=self.size)
+        return normalise(self.corruption.occluded(crop, instance))
 
 
 def encode_crops(
@@ -52,8 +54,18 @@ def encode_crops(
     batch_size: int = 16,
     workers: int = 0,
     progress: Progress = silent,
+    corruption: Corruption = CLEAN,
 ) -> Float[Tensor, "M C H W"]:
     """Features of the official crop of each instance, in the order of `indices`, on the encoder's device.
+
+    Args:
+        source: The instances.
+        indices: Which of them.
+        encoder: The encoder.
+        batch_size: Pictures at once.
+        workers: Processes that decode pictures.
+        progress: Shows the progress.
+        corruption: May hide parts of the pictures.
 
     Raises:
         PictureError: A picture is missing or corrupt.
@@ -61,18 +73,30 @@ def encode_crops(
     device = next(encoder.parameters()).device
     # A generator of its own: torch's global one is left as it was, so that training resumes bit for bit.
     loader = DataLoader(
-        _Crops(source, indices, encoder.size), batch_size=batch_size, num_workers=workers, generator=torch.Generator()
+        _Crops(source, indices, encoder.size, corruption),
+        batch_size=batch_size,
+        num_workers=workers,
+        generator=torch.Generator(),
     )
     with torch.inference_mode():
         return torch.cat([encoder(images.to(device)) for images in progress(loader, "encoding pictures")])
 
 
 def encode_pairs(
-    source: Source, pairs: Pairs, encoder: VisualEncoder, *, workers: int = 0, progress: Progress = silent
+    source: Source,
+    pairs: Pairs,
+    encoder: VisualEncoder,
+    *,
+    workers: int = 0,
+    progress: Progress = silent,
+    corruption: Corruption = CLEAN,
 ) -> Float[Tensor, "M C H W"]:
-    """Features for all M instances of a source; those that no pair names stay zero."""
-    used = np.unique(pairs.table)
-    found = encode_crops(source, used.tolist(), encoder, workers=workers, progress=progress)
+    """Features for all M instances of a source; those that no pair names stay zero.
+
+    With a corruption that occludes, they are those of the supports, and the queries stay zero.
+    """
+    used = np.unique(pairs.table[:, :-1] if corruption.occludes else pairs.table)
+    found = encode_crops(source, used.tolist(), encoder, workers=workers, progress=progress, corruption=corruption)
     features = found.new_zeros((len(source.instances), *found.shape[1:]))
     features[torch.from_numpy(used).to(found.device)] = found
     return features

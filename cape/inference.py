@@ -1,12 +1,14 @@
 """Inference: the heavy half once per picture, the cheap half per pair."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from cape.data.corruption import CLEAN, Corruption
 from cape.data.episodes import Episodes, Pairs, PoseTable, collate_episodes
 from cape.data.transforms import from_crop, to_crop
 from cape.errors import UsageError
@@ -17,12 +19,23 @@ from cape.models.fewshot import FewShotPose, Pose, poses
 from cape.structures import Episode, Tokens, View
 
 
+class Encoded(NamedTuple):
+    """Features of the pictures of pairs."""
+
+    row: Int64[np.ndarray, "M"]
+    """Where an instance's features lie in the two."""
+    query: Float[Tensor, "_ C H W"]
+    support: Float[Tensor, "_ C H W"]
+    """The same, unless a corruption occludes."""
+
+
 def predict_pairs(
     baseline: Copy | Center | Nearest | Align,
     table: PoseTable,
     pairs: Int64[np.ndarray, "N _"],
     *,
     features: Float[Tensor, "M C H W"] | None = None,
+    shown: Float[Tensor, "M C H W"] | None = None,
     batch_size: int | None = None,
     progress: Progress = silent,
 ) -> Float[np.ndarray, "N K 2"]:
@@ -35,17 +48,19 @@ def predict_pairs(
         table: All instances; the queries' points in it are never shown to the method.
         pairs: Rows of S supports and a query, as indices into the table.
         features: Of each instance of the table; only the methods that look at pictures get them.
+        shown: Those of the supports, where they are others.
         batch_size: Pairs at once; None chooses by what a pair weighs.
         progress: Shows the progress of the methods that look at pictures.
     """
     if not baseline.needs_pictures:
-        features, progress = None, silent
+        features, shown, progress = None, None, silent
+    shown = features if shown is None else shown
     points = torch.from_numpy(to_crop(table.points, table.crop)).float()
     visible = torch.from_numpy(table.visible)
     device = points.device if features is None else features.device
     found = torch.full((len(pairs), *points.shape[1:]), 0.5)
-    shown = torch.from_numpy(table.visible[pairs[:, :-1]].any(axis=(1, 2))).nonzero()[:, 0]
-    batches = shown.split(batch_size or _batch_size(baseline, table, pairs, features)) if len(shown) else ()
+    usable = torch.from_numpy(table.visible[pairs[:, :-1]].any(axis=(1, 2))).nonzero()[:, 0]
+    batches = usable.split(batch_size or _batch_size(baseline, table, pairs, features)) if len(usable) else ()
     with torch.inference_mode():
         for rows in progress(batches, "predicting"):
             supports, query = torch.from_numpy(pairs)[rows].tensor_split([-1], dim=1)
@@ -54,7 +69,7 @@ def predict_pairs(
             support = Support(
                 points=points[supports, :width].to(device),
                 visible=visible[supports, :width].to(device),
-                feature=None if features is None else features[supports.to(device)],
+                feature=None if shown is None else shown[supports.to(device)],
             )
             feature = None if features is None else features[query[:, 0].to(device)]
             found[rows, :width] = baseline(support, feature).cpu()
@@ -98,6 +113,8 @@ def predict_episodes(
     pictures: int = 16,
     workers: int = 0,
     progress: Progress = silent,
+    corruption: Corruption = CLEAN,
+    encoded: Encoded | None = None,
 ) -> Iterator[tuple[Episode, list[Pose]]]:
     """Evaluation episodes in order, each picture encoded once and each prompt compiled once.
 
@@ -112,6 +129,8 @@ def predict_episodes(
         pictures: Pictures encoded at once.
         workers: Processes that decode pictures.
         progress: Shows the progress.
+        corruption: Of the prompts. The labels, and so what is scored, are the clean ones.
+        encoded: The pictures, encoded before with this corruption; None: they are encoded here.
 
     Yields:
         Batches of `labels` with their poses.
@@ -122,22 +141,34 @@ def predict_episodes(
     rows = np.arange(len(table)) if rows is None else rows
     categories = episodes.table.category[table[rows, -1]]
     blocks = np.split(rows, np.flatnonzero(np.diff(categories)) + 1)
+    clicks = corruption.clicks(episodes.source.instances, episodes.table)
     for block in progress(blocks, "evaluating"):
-        used = np.unique(table[block])
-        features = _features(model, episodes, used, pictures=pictures, workers=workers)
+        category = int(episodes.table.category[table[block[0], -1]])
+        known = encoded or _encode(model, episodes, table[block], corruption, pictures=pictures, workers=workers)
         for batch in np.split(block, range(batch_size, len(block), batch_size)):
             labels = collate_episodes([episodes.labels(int(row)) for row in batch])
-            supports, query = table[batch, :-1], np.searchsorted(used, table[batch, -1])
-            prompts, prompt = np.unique(supports, axis=0, return_inverse=True)
+            prompts, prompt = np.unique(table[batch, :-1], axis=0, return_inverse=True)
             first = torch.from_numpy(np.unique(prompt, return_index=True)[1])
-            shown = features[torch.from_numpy(np.searchsorted(used, prompts))]
-            support = View(shown, *(field[first].to(device) for field in labels.support[1:]))
-            names = [[row[int(index)] for index in first] for row in labels.names]
+            width = labels.mask.shape[1]
+            view = _clicked(clicks, prompts, width)
+            support = View(known.support[known.row[prompts]], *(field.to(device) for field in view[1:]))
+            texts = [corruption.texts(episodes.source, category, each) for each in prompts.tolist()]
+            names = list(zip(*((each + ("",) * width)[:width] for each in texts), strict=True))
             with torch.inference_mode():
                 compiled = model.prompt(support, names, labels.mask[first].to(device))
                 tokens = Tokens(*(field[prompt] for field in compiled))
-                found = model.locate(features[torch.from_numpy(query)], tokens, labels.adjacency.to(device))
+                query = known.query[known.row[table[batch, -1]]]
+                found = model.locate(query, tokens, labels.adjacency.to(device))
             yield labels, poses(found, tokens.mask, torch.from_numpy(batch))
+
+
+def _clicked(table: PoseTable, prompts: Int64[np.ndarray, "B S"], width: int) -> View:
+    """Support views without pictures."""
+    flat = prompts.ravel()
+    points = torch.from_numpy(to_crop(table.points[flat], table.crop[flat])[:, :width]).float()
+    visible = torch.from_numpy(table.visible[flat][:, :width])
+    blank = View(torch.zeros(len(flat), 3, 0, 0), points, visible, torch.zeros(len(flat), 2, 3))
+    return View(*(field.unflatten(0, prompts.shape) for field in blank))
 
 
 def _pairs_of(episodes: Episodes) -> Pairs:
@@ -148,22 +179,57 @@ def _pairs_of(episodes: Episodes) -> Pairs:
     return episodes.pairs
 
 
-def _features(
-    model: FewShotPose, episodes: Episodes, used: Int64[np.ndarray, "_"], *, pictures: int, workers: int
-) -> Float[Tensor, "M C H W"]:
-    if episodes.bank is None:
-        return encode_crops(episodes.source, used.tolist(), model.visual, batch_size=pictures, workers=workers)
-    return episodes.bank.image[torch.from_numpy(used), 0].float().to(next(model.parameters()).device)
+def _encode(
+    model: FewShotPose,
+    episodes: Episodes,
+    table: Int64[np.ndarray, "N _"],
+    corruption: Corruption,
+    *,
+    pictures: int,
+    workers: int,
+) -> Encoded:
+    """The pictures of some pairs: once each, and once more those of supports that are occluded."""
+    used, supports = np.unique(table), np.unique(table[:, :-1])
+    row = np.zeros(len(episodes.source.instances), dtype=np.int64)
+    row[used] = np.arange(len(used))
+    if episodes.bank is not None:
+        if corruption.occludes:
+            raise UsageError(
+                "occluded", expected="episodes that read pictures", got="a bank of features", fix="Leave out `bank`."
+            )
+        query = episodes.bank.image[torch.from_numpy(used), 0].float().to(next(model.parameters()).device)
+        return Encoded(row, query, query)
+
+    def encode(indices: list[int], damage: Corruption) -> Float[Tensor, "M C H W"]:
+        return encode_crops(
+            episodes.source, indices, model.visual, batch_size=pictures, workers=workers, corruption=damage
+        )
+
+    query = encode(used.tolist(), CLEAN)
+    if not corruption.occludes:
+        return Encoded(row, query, query)
+    support = query.clone()
+    support[row[supports]] = encode(supports.tolist(), corruption)
+    return Encoded(row, query, support)
 
 
 def predict_all(
-    model: FewShotPose, episodes: Episodes, *, workers: int = 0, progress: Progress = silent
+    model: FewShotPose,
+    episodes: Episodes,
+    *,
+    workers: int = 0,
+    progress: Progress = silent,
+    corruption: Corruption = CLEAN,
+    encoded: Encoded | None = None,
 ) -> tuple[Float[np.ndarray, "N K 2"], Float[np.ndarray, "N K 2"]]:
     """Refined points and proposals of all evaluation episodes, in pixels of each query's original picture."""
     table = _pairs_of(episodes).table
     refined = np.full((len(table), episodes.keypoints, 2), 0.5)
     proposals = refined.copy()
-    for labels, found in predict_episodes(model, episodes, workers=workers, progress=progress):
+    batches = predict_episodes(
+        model, episodes, workers=workers, progress=progress, corruption=corruption, encoded=encoded
+    )
+    for labels, found in batches:
         rows, width = [pose.pair for pose in found], labels.mask.shape[1]
         refined[rows, :width] = torch.stack([pose.points for pose in found]).double().cpu().numpy()
         proposals[rows, :width] = torch.stack([pose.proposals for pose in found]).double().cpu().numpy()

@@ -24,6 +24,7 @@ LAYERS = [
         "evaluation.pck",
         "evaluation.comparison",
         "evaluation.protocol",
+        "evaluation.robustness",
         "models.layers",
         "models.affine",
         *PARTS,

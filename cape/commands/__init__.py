@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cape.commands.convert import convert
     from cape.commands.demo import demo
     from cape.commands.describe import describe
+    from cape.commands.robustness import robustness
     from cape.commands.table import table
     from cape.commands.test import test
     from cape.commands.train import train
@@ -58,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         app.command(name="train")(train)
         app.command(name="test")(test)
         app.command(name="table")(table)
+        app.command(name="robustness")(robustness)
         app.command(name="describe")(describe)
         app.command(name="demo")(demo)
         app.command(name="convert")(convert)

@@ -14,6 +14,7 @@ from cape.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from cape.contenders import Contender, Facts
+    from cape.data.corruption import Corruption
     from cape.data.episodes import Pairs, PoseTable, Source
     from cape.data.mp100 import MP100
     from cape.evaluation.report import SplitReport
@@ -82,8 +83,19 @@ def test(
         typer.Option("--lenient", help="Leave out missing pictures and bad records (counted) instead of stopping."),
     ] = False,
     text_pack: Annotated[
-        str | None, typer.Option(help="mp100, a JSON file, or none (default: as the config says).")
+        str | None,
+        typer.Option(
+            help="mp100, synonyms, typos, other_language (German), a JSON file, or none (default: as the config says)."
+        ),
     ] = None,
+    corrupt: Annotated[
+        str | None,
+        typer.Option(
+            help="Damage the prompts. Names: synonyms, typos, other_language, drop, shuffle, wrong_category, empty; "
+            "support: jitter, wrong_clicks, unclicked, occluded."
+        ),
+    ] = None,
+    rate: Annotated[float, typer.Option(help="The share that --corrupt damages, 0 to 1.")] = 0.25,
     cfg_options: Annotated[list[str] | None, typer.Option(help="KEY=VALUE in the config, as for training.")] = None,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Read a checkpoint that is a pickle (its tensors alone).")
@@ -115,14 +127,15 @@ def test(
     """
     from cape.commands.console import print_reports
     from cape.contenders import Facts, load_baselines, load_trained
+    from cape.data.corruption import CLEAN, Corruption
     from cape.data.mp100 import MP100, PATTERN
-    from cape.evaluation.report import markdown
 
     for target in (json_file, table_file, scores_file):
         if target is not None:
             check_writable(target)
     if not baseline and config is None:
         raise UsageError("test", expected="CONFIG CHECKPOINT, or --baseline", got="neither", fix="Name what to score.")
+    damage = CLEAN if corrupt is None else Corruption(kind=corrupt, rate=rate)
     facts, entries = Facts(held_out=held_out), []
     if baseline:
         entries += [
@@ -156,13 +169,23 @@ def test(
             held_out=facts.held_out,
             categories=categories or None,
         )
-        found = _score(data, entries, box=box, shots=shots, episodes=episodes, workers=workers)
+        found = _score(data, entries, damage, box=box, shots=shots, episodes=episodes, workers=workers)
         reports += found[0]
         kept |= found[1]
     order = list(dict.fromkeys(report.method for report in reports))
     reports.sort(key=lambda report: order.index(report.method))
 
     print_reports(reports)
+    _write(reports, kept, json_file=json_file, table_file=table_file, scores_file=scores_file)
+
+
+def _write(
+    reports: "list[SplitReport]", kept: dict[str, np.ndarray], *, json_file: Path | None, table_file: Path | None,
+    scores_file: Path | None,
+) -> None:  # fmt: skip
+    """The files that were asked for."""
+    from cape.evaluation.report import markdown
+
     command = invocation()
     if json_file is not None:
         content = {"command": command, "reports": [report.to_json() for report in reports]}
@@ -190,8 +213,8 @@ def _splits(asked: str | None, facts: "Facts") -> list[int]:
 
 
 def _score(
-    data: "MP100", entries: "list[Contender]", *, box: Literal["truth", "none"], shots: int, episodes: int | None,
-    workers: int,
+    data: "MP100", entries: "list[Contender]", damage: "Corruption", *, box: Literal["truth", "none"], shots: int,
+    episodes: int | None, workers: int,
 ) -> "tuple[list[SplitReport], dict[str, np.ndarray]]":  # fmt: skip
     """Each method's report on one split, and the scores of its pairs."""
     from cape.commands.console import progress
@@ -208,9 +231,9 @@ def _score(
     table, split = pose_table(source.instances), str(data.split)
     reports, kept = [], _grouping(data.split, source, table, pairs)
     for entry in entries:
-        for method, found in entry.predict(source, pairs, workers, progress):
+        for method, found in entry.predict(source, pairs, workers, progress, damage):
             scores = score_predictions(found, table, pairs.table)
-            notes = notes_on(data, pairs, box=box, size=entry.size(method))
+            notes = notes_on(data, pairs, damage, box=box, size=entry.size(method))
             reports.append(make_report(scores, source, table, pairs, method=method, split=split, notes=notes))
             kept |= {f"{split}|{method}|{figure}": values.astype(np.float32) for figure, values in scores.items()}
     return reports, kept

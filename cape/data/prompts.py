@@ -7,6 +7,10 @@ A text pack is a JSON file that gives each keypoint of a category
     relation  a half-sentence that places it among its neighbours,
     source    the definition it was written from.
 
+A pack may also be another one in other words: `base` names it, `names` and `relations` say what becomes of its strings,
+`words` how to reword, word by word, a name that it does not have. `synonyms`, `typos` and `other_language` (German) are
+such packs of mp100's keypoints, for trials of robustness.
+
 Layouts are shared by the categories that share a keypoint definition. The frame matters: in MP-100 "left" is the
 viewer's in clothes, faces and furniture and the subject's own in bodies and vehicles, so the bare word contradicts
 itself between categories (specification of the data, §1.6).
@@ -24,8 +28,15 @@ Frame = Literal["viewer", "subject"]
 Style = Literal["name", "framed", "relational"]
 """name: the bare name. framed: left and right say whose. relational: framed, and the half-sentence."""
 
+PACKS = {name: f"{name}.json" for name in ("synonyms", "typos", "other_language")} | {"mp100": "text_pack.json"}
+"""The packs that ship with cape, and their files."""
 _PLACEHOLDER = re.compile(r"(?:kp|kpt|key_?point|joint|landmark|lm|point|pt|p)?[ _-]?\d*", re.IGNORECASE)
-_SIDE = re.compile(r"\b(left|right)\b")
+_SIDES = {
+    re.compile(r"\b(left|right)\b"): {"viewer": r"viewer's \1", "subject": r"own \1"},
+    re.compile(r"\b((?:link|recht)(e[rs]?))\b"): {"viewer": r"vom Betrachter aus \1", "subject": r"eigen\2 \1"},
+}
+"""A side as it is written, and how it is told whose it is. German is the language of `other_language`."""
+_WORD = re.compile(r"[A-Z]?[a-z]+")
 _FORMAT = "cape-text-pack/1"
 
 
@@ -41,8 +52,9 @@ class KeypointText(NamedTuple):
         """The string for the text encoder."""
         if style == "name":
             return self.name
-        side = {"viewer": r"viewer's \1", "subject": r"own \1"}[self.frame]
-        framed = _SIDE.sub(side, self.name)
+        framed = self.name
+        for side, told in _SIDES.items():
+            framed = side.sub(told[self.frame], framed)
         return framed if style == "framed" else f"{framed}, {self.relation}"
 
 
@@ -69,6 +81,8 @@ class TextPack:
 
     def __init__(self, content: Any, *, where: str) -> None:
         self.where = where
+        self.names: dict[str, str] = {}
+        self.words: dict[str, str] = {}
         self.layouts: dict[str, list[KeypointText]] = {}
         self.categories: dict[tuple[int, str], str] = {}
         try:
@@ -84,6 +98,8 @@ class TextPack:
             raise TextError(
                 self.where, expected=f'"format": "{_FORMAT}"', got=got, fix="Give a text pack of this format."
             )
+        if "base" in content:
+            content = self._overridden(content)
         self.layouts = {name: self._layout(name, layout) for name, layout in content["layouts"].items()}
         for number, entry in content["categories"].items():
             if entry["layout"] not in self.layouts:
@@ -97,20 +113,22 @@ class TextPack:
 
     @classmethod
     def load(cls, name: str | Path = "mp100") -> "TextPack":
-        """A pack that ships with cape ("mp100"), or a file.
+        """A pack that ships with cape (one of `PACKS`), or a file.
 
         Raises:
             TextError: No such pack or file, not JSON, or not a text pack.
         """
-        if name == "mp100":
-            text = (resources.files("cape.annotations") / "mp100" / "text_pack.json").read_text(encoding="utf-8")
-            return cls(json.loads(text), where="mp100 text pack")
+        if isinstance(name, str) and name in PACKS:
+            return cls(_shipped(name), where=f"{name} text pack")
         path = Path(name)
         try:
             content = json.loads(path.read_bytes())
         except (OSError, ValueError, RecursionError) as error:
             raise TextError(
-                str(path), expected='"mp100" or a text pack file', got=str(error), fix="Check the path and the JSON."
+                str(path),
+                expected=f"{', '.join(PACKS)}, or a text pack file",
+                got=str(error),
+                fix="Check the path and the JSON.",
             ) from error
         return cls(content, where=path.name)
 
@@ -138,6 +156,35 @@ class TextPack:
             )
         return texts
 
+    def reworded(self, name: str) -> str:
+        """A name out of an annotation file in this pack's words; what it does not know stays."""
+        known = self.names.get(name)
+        return known or _WORD.sub(lambda found: self.words.get(found[0].lower(), found[0]), name)
+
+    def _overridden(self, content: dict[str, Any]) -> dict[str, Any]:
+        """The base's content in other words: each name must be there, a relation that is not stays."""
+        strings = {part: content.get(part, {}) for part in ("names", "relations", "words")}
+        plain = all(isinstance(text, str) for part in strings.values() for text in [*part, *part.values()])
+        if content["base"] != "mp100" or not plain:
+            raise TextError(
+                self.where,
+                expected='"base": "mp100", and strings for strings in names, relations and words',
+                got=f'"base": {content["base"]!r}' + ("" if plain else " and something else for a string"),
+                fix="Repair it.",
+            )
+        self.names, relations, self.words = strings.values()
+
+        def other(entry: dict[str, Any]) -> dict[str, Any]:
+            relation = relations.get(entry["relation"], entry["relation"])
+            return entry | {"name": self.names[entry["name"]], "relation": relation}
+
+        base = _shipped("mp100")
+        layouts = {
+            name: layout | {"keypoints": [other(entry) for entry in layout["keypoints"]]}
+            for name, layout in base["layouts"].items()
+        }
+        return base | {"layouts": layouts}
+
     def _layout(self, name: str, layout: dict[str, Any]) -> list[KeypointText]:
         texts = []
         for entry in layout["keypoints"]:
@@ -159,3 +206,7 @@ class TextPack:
                 f"{self.where}: layout {name}", expected="unique names", got=f"twice: {twice}", fix="Tell them apart."
             )
         return texts
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    return json.loads((resources.files("cape.annotations") / "mp100" / PACKS[name]).read_text(encoding="utf-8"))

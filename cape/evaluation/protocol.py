@@ -30,6 +30,8 @@ class Protocol(NamedTuple):
     subset: str = "test"
     held_out: str | None = None
     """A super-category that training went without."""
+    damaged: bool = False
+    """Names, clicks or pictures of the prompts were corrupted."""
     thresholds: tuple[float, ...] = THRESHOLDS
     mask: Literal["support", "query"] = "support"
     """A keypoint counts if query and every support show it, or if the query does."""
@@ -80,6 +82,8 @@ def _faults(protocol: Protocol) -> list[str]:
         faults.append("the episodes are not the official ones (digest)")
     if protocol.box != "truth":
         faults.append("no boxes were given")
+    if protocol.damaged:
+        faults.append("the prompts are damaged")
     return faults
 
 

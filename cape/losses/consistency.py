@@ -5,13 +5,15 @@ from typing import Literal
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+Teacher = Literal["both", "visual", "text"]
+
 
 def consistency_loss(
     visual: Float[Tensor, "B K 2"],
     text: Float[Tensor, "B K 2"],
     valid: Bool[Tensor, "B K"],
     *,
-    teacher: Literal["both", "visual", "text"] = "both",
+    teacher: Teacher = "both",
 ) -> Float[Tensor, ""]:
     """Mean over samples of the mean over valid keypoints of the squared distance (the paper's Eq. 5, its "MSE").
 

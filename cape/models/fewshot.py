@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from cape.codecs import gaussian_heatmap
 from cape.errors import PromptError, UsageError
 from cape.losses import cell_loss, consistency_loss, matching_losses, offset_loss, refinement_losses
+from cape.losses.consistency import Teacher
 from cape.models.fusion.matching import cosine_prior
 from cape.models.layers import drop_modalities, start_projections
 from cape.registry import MODELS
@@ -117,7 +118,7 @@ class FewShotPose(BaseModel):
         heatmap: Literal["squared", "cells"] = "squared",
         heatmap_weight: float = 2.0,
         sigma: float = 1.0,
-        consistency: Literal["both", "visual", "text"] = "both",
+        consistency: Teacher = "both",
         consistency_weight: float = 1.0,
         held_out: float = 0.0,
         dropout: float = 0.0,
@@ -136,7 +137,8 @@ class FewShotPose(BaseModel):
                 fix="Give what is missing.",
             )
         self.width, self.heatmap, self.heatmap_weight, self.sigma = width, heatmap, heatmap_weight, sigma
-        self.consistency, self.consistency_weight, self.ramp = consistency, consistency_weight, 1.0
+        self.consistency: Teacher = consistency
+        self.consistency_weight, self.ramp = consistency_weight, 1.0
         self.held_out, self.modality_dropout, self.unit_inputs = held_out, modality_dropout, unit_inputs
 
         # What is seen and said

@@ -8,6 +8,7 @@ import pytest
 
 from cape.data.mp100 import category_table
 from cape.data.prompts import TextPack, clean_name, is_placeholder
+from cape.data.typos import mistyped
 from cape.errors import TextError
 from cape.skeleton import other_side, swap_pairs
 
@@ -176,3 +177,91 @@ def test_left_and_right_of_our_pack_are_partners():
             assert frozenset((name, other_side(name))) in pairs, layout
             partner = texts[names.index(other_side(name))]
             assert partner.frame == texts[names.index(name)].frame, layout
+
+
+# ---- the packs that say the same in other words
+
+OTHERS = ("synonyms", "typos", "other_language")
+SIDES = {"left": "left", "right": "right", "link": "left", "recht": "right"}
+
+
+def sides(name):
+    return [SIDES[side] for side in re.findall(r"\b(left|right|link|recht)(?=e[rs]?\b|\b)", name)]
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_words_for_every_keypoint(kind):
+    pack, own = TextPack.load(kind), TextPack.load("mp100")
+    assert pack.categories == own.categories
+    assert {name: len(texts) for name, texts in pack.layouts.items()} == {
+        name: len(texts) for name, texts in own.layouts.items()
+    }
+    for layout, texts in pack.layouts.items():
+        assert len({text.name.lower() for text in texts}) == len(texts), layout
+        for text, before in zip(texts, own.layouts[layout], strict=True):
+            assert text.name.lower() != before.name.lower()
+            assert (text.frame, text.source) == (before.frame, before.source)
+            assert sides(text.name) == sides(before.name), text.name
+            assert not is_placeholder(text.name)
+    assert set(pack.names) == {text.name for texts in own.layouts.values() for text in texts}  # none is left over
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_sides_of_other_words_are_partners(kind):
+    names = TextPack.load(kind).names
+    swap = {"left": "right", "link": "recht"}
+    for old, new in names.items():
+        if kind != "typos" and re.search(r"\bleft\b", old):
+            expected = re.sub(r"\b(left|link)", lambda found: swap[found[0]], new)
+            assert names[old.replace("left", "right")] == expected
+
+
+def test_the_typos_are_the_rule_s():
+    assert TextPack.load("typos").names == {name: mistyped(name) for name in TextPack.load("typos").names}
+
+
+def test_the_frame_is_told_in_german_too():
+    pack = TextPack.load("other_language")
+    eye, seen = pack.layouts["primate_body"][1], pack.layouts["animal_face"][5]
+    assert eye.phrase("framed") == "eigenes linkes Auge"
+    assert seen.phrase("framed") == "vom Betrachter aus linker Mundwinkel"
+    for texts in pack.layouts.values():
+        for text in texts:
+            told = {"subject": "eigen", "viewer": "vom Betrachter aus"}[text.frame] in text.phrase("framed")
+            assert told == bool(sides(text.name))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "new"),
+    [
+        ("other_language", "left eye", "linkes Auge"),
+        ("other_language", "jaw 3", "Kiefer 3"),
+        ("other_language", "forelegR2", "VorderbeinR2"),
+        ("other_language", "l hind hock", "l hinteres Sprunggelenk"),
+        ("synonyms", "right front wheel", "right forward tyre"),
+        ("synonyms", "frobnicator", "frobnicator"),
+        ("mp100", "left eye", "left eye"),
+    ],
+)
+def test_names_of_other_data_are_reworded(kind, name, new):
+    assert TextPack.load(kind).reworded(name) == new
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"base": "mp101"}, "'mp101'"),
+        ({"base": None}, "None"),
+        ({"names": {}}, "'nose'"),
+        ({"names": 3}, "int"),
+        ({"names": {"nose": 3}}, "something else for a string"),
+        ({"names": dict.fromkeys(TextPack.load("typos").names, "thing")}, "unique names"),
+        ({"words": 3}, "int"),
+        ({"words": {"nose": None}}, "something else for a string"),
+        ({"relations": []}, "list"),
+    ],
+)
+def test_a_wrong_pack_in_other_words_is_one_error(refused, change, word):
+    content = {"format": "cape-text-pack/1", "base": "mp100", "names": TextPack.load("typos").names} | change
+    with refused(TextError, "given", word):
+        TextPack(content, where="given")

@@ -1,0 +1,324 @@
+"""`cape robustness`: how much of its score each model loses when its prompts are damaged."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
+
+import numpy as np
+import typer
+
+from cape.commands import invocation, run
+from cape.errors import DataError, UsageError
+from cape.files import check_writable, write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cape.contenders import Trained
+    from cape.data.corruption import Corruption
+    from cape.data.episodes import Episodes
+    from cape.evaluation.comparison import Split
+    from cape.evaluation.robustness import Role, Runs, Trial
+    from cape.inference import Encoded
+
+SCORE = "PCK@0.20"
+Number = TypeVar("Number", int, float)
+
+
+class Run(NamedTuple):
+    """One trained model, and where its scores under damage are kept."""
+
+    config: str
+    split: int
+    seed: int
+    weights: Path
+    folder: Path
+
+    def scores(self, damage: "Corruption") -> Path:
+        """Of each pair; the clean ones have the pairs beside them."""
+        return self.folder / ("clean.npz" if damage.rate == 0 else f"{damage.kind}_{damage.rate:g}.npz")
+
+
+class Settings(NamedTuple):
+    """What the runs of a table share."""
+
+    data: Path
+    episodes: int | None
+    device: str
+    workers: int
+
+
+def robustness(
+    configs: Annotated[list[str], typer.Argument(help="Configs that `cape table` trained: files or names.")],
+    data: Annotated[Path, typer.Option(help="Folder with annotations/ and images/.")],
+    work_dir: Annotated[Path, typer.Option(help="The runs' folder of `cape table`.")] = Path("outputs/table"),
+    out: Annotated[Path, typer.Option(help="The tables, Markdown; the plot lies beside it as PNG.")] = Path(
+        "outputs/robustness.md"
+    ),
+    keep: Annotated[Path, typer.Option(help="Keeps each score; what is there is not repeated.")] = Path(
+        "outputs/robustness"
+    ),
+    kinds: Annotated[str, typer.Option(help="For example drop,jitter (default: all).")] = "all",
+    rates: Annotated[str, typer.Option(help="Shares that are damaged.")] = "0.1,0.25,0.5",
+    splits: Annotated[str, typer.Option(help="For example 1,3 (default: all five).")] = "1,2,3,4,5",
+    seeds: Annotated[str, typer.Option(help="Of the training runs, for example 0,1,2.")] = "0",
+    episodes: Annotated[
+        int | None, typer.Option(min=1, help="Test episodes a category (default: the official 200).")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    workers: Annotated[int, typer.Option(min=0, help="Processes that decode pictures.")] = 0,
+) -> None:
+    """Score trained models under damaged names, clicks and support pictures: PCK@0.2 against the share damaged.
+
+    For each kind of damage, the tables say which share of its clean score a model loses, and whether models with both
+    modalities lose no larger share than the one that has the damaged modality alone. Pictures are encoded once for all
+    models with the same backbone. A command that was cut short can be given again.
+
+    Example: cape robustness cape_lite_visual cape_lite_text cape_lite --data mp100_mini --kinds drop,jitter
+    """
+    from cape.commands.console import say
+    from cape.data.corruption import CLEAN, KINDS, Corruption
+
+    plot = out.with_suffix(".png")
+    check_writable(out)
+    check_writable(plot)
+    chosen = list(KINDS) if kinds == "all" else list(dict.fromkeys(kinds.split(",")))
+    shares = sorted(_listed("--rates", rates, float))
+    numbers, runs_seeds = _listed("--splits", splits, int), _listed("--seeds", seeds, int)
+    damages = [CLEAN, *(Corruption(kind=kind, rate=rate) for kind in chosen for rate in shares if rate > 0)]
+    shares = [rate for rate in shares if rate > 0]
+    if not shares or len({Path(config).stem for config in configs}) < len(configs):
+        raise UsageError("robustness", expected="configs of different names, and a rate above 0",
+                         got=f"{', '.join(configs)}; {rates}", fix="Mend it.")  # fmt: skip
+    settings = Settings(data, episodes, device, workers)
+    runs = [
+        _run(config, split, seed, work_dir, keep, settings)
+        for split in numbers
+        for config in configs
+        for seed in runs_seeds
+    ]
+    for split in numbers:
+        say(f"split {split}: {_measure([each for each in runs if each.split == split], damages, settings)} new scores")
+    trials, pairs = _collect(runs, configs, damages)
+    write_atomically(out, _report(trials, chosen, shares, pairs, plot.name))
+    write_atomically(plot, _plot(trials, chosen, shares))
+    say(f"Written to {out} and {plot}")
+
+
+def _listed(flag: str, text: str, kind: Callable[[str], Number]) -> list[Number]:
+    try:
+        return list(dict.fromkeys(kind(each) for each in text.split(",")))
+    except ValueError as error:
+        raise UsageError(flag, expected="numbers with commas between them", got=text, fix="For example 1,2.") from error
+
+
+def _run(config: str, split: int, seed: int, work_dir: Path, keep: Path, settings: Settings) -> Run:
+    """A run whose weights are there, and whose folder of scores is its own."""
+    from cape.runs import weights_path
+
+    name = Path(config).stem
+    weights = weights_path(work_dir / name / f"split{split}_seed{seed}", "best")
+    try:
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(
+            str(weights), expected="the best weights of a run of cape table", got=str(error), fix="Train it first."
+        ) from error
+    folder = keep / name / f"split{split}_seed{seed}"
+    made_by = json.dumps({"weights": digest, "data": str(settings.data), "episodes": settings.episodes})
+    record = folder / "made_by.json"
+    if record.is_file() and (theirs := record.read_text(encoding="utf-8")) != made_by:
+        raise UsageError(
+            str(folder), expected=f"scores made by {made_by}", got=theirs, fix="Use another --keep, or remove it."
+        )
+    write_atomically(record, made_by)
+    return Run(config, split, seed, weights, folder)
+
+
+def _role(config: str) -> "Role":
+    """What a config's prompts are made of."""
+    from cape.configuration import load_config
+
+    model = load_config(config, {})["model"]
+    has = {part: model.get(part) is not None for part in ("support", "text")}
+    return "fused" if all(has.values()) else "text" if has["text"] else "visual"
+
+
+def _concerns(damage: "Corruption", role: "Role") -> bool:
+    from cape.data.corruption import TEXT_KINDS
+
+    return damage.rate == 0 or role in ("fused", "text" if damage.kind in TEXT_KINDS else "visual")
+
+
+def _measure(runs: Sequence[Run], damages: "list[Corruption]", settings: Settings) -> int:
+    """Make the scores of one split that are not there yet; how many there were."""
+    from cape.commands.console import progress
+    from cape.contenders import load_trained
+    from cape.data.corruption import CLEAN
+    from cape.features import encoder_digest
+    from cape.inference import Encoded
+
+    open_scores = {
+        each: [
+            damage for damage in damages
+            if _concerns(damage, _role(each.config)) and not each.scores(damage).is_file()
+        ]
+        for each in runs
+    }  # fmt: skip
+    groups: dict[bytes, list[tuple[Run, Trained, Episodes]]] = {}
+    for each in (each for each, missing in open_scores.items() if missing):
+        options = [f"split={each.split}"]
+        trained = load_trained(
+            each.config, each.weights, options, allow_pickle=False, download=False, device=settings.device
+        )
+        member = each, trained, _episodes(trained, each.split, settings)
+        groups.setdefault(encoder_digest(trained.model.visual), []).append(member)
+    for members in groups.values():
+        wanted = [damage for damage in damages if any(damage in open_scores[each] for each, *_ in members)]
+        _, first, episodes = members[0]
+        clean = _features(first, episodes, CLEAN, settings)
+        for damage in progress(wanted, f"split {runs[0].split}"):
+            support = _features(first, episodes, damage, settings) if damage.occludes else clean
+            encoded = Encoded(np.arange(len(clean)), clean, support)
+            for each, trained, its_episodes in members:
+                if damage in open_scores[each]:
+                    _score(each, trained, its_episodes, damage, encoded)
+    return sum(map(len, open_scores.values()))
+
+
+def _episodes(trained: "Trained", split: int, settings: Settings) -> "Episodes":
+    """The test episodes that a model is scored on."""
+    from cape.data.episodes import EPISODES, Episodes
+    from cape.data.mp100 import MP100, PATTERN
+
+    facts = trained.facts
+    source = MP100(
+        root=settings.data, split=split, subset="test", pattern=facts.pattern or PATTERN,
+        text_pack=facts.text_pack, text_style=facts.text_style,
+    )  # fmt: skip
+    pairs = {"shots": facts.shots, "episodes": settings.episodes or EPISODES["test"]}
+    return Episodes(source=source, pairs=pairs, size=trained.model.visual.size)
+
+
+def _features(trained: "Trained", episodes: "Episodes", damage: "Corruption", settings: Settings) -> "Tensor":
+    from cape.features import encode_pairs
+
+    if episodes.pairs is None:
+        raise TypeError("evaluation episodes have pairs")
+    return encode_pairs(
+        episodes.source, episodes.pairs, trained.model.visual, workers=settings.workers, corruption=damage
+    )
+
+
+def _score(each: Run, trained: "Trained", episodes: "Episodes", damage: "Corruption", encoded: "Encoded") -> None:
+    """Score a model under one damage and keep it."""
+    from cape.inference import predict_all, score_predictions
+
+    if episodes.pairs is None:
+        raise TypeError("evaluation episodes have pairs")
+    table = episodes.pairs.table
+    found, _ = predict_all(trained.model, episodes, corruption=damage, encoded=encoded)
+    kept = {"score": score_predictions(found, episodes.table, table)[SCORE].astype(np.float32)}
+    if damage.rate == 0:
+        category = episodes.table.category[table[:, -1]]
+        named = {number: any(one.texts) for number, one in episodes.source.categories.items()}
+        kept |= {
+            "category": category, "query": table[:, -1], "named": np.array([named[one] for one in category.tolist()])
+        }  # fmt: skip
+    file = io.BytesIO()
+    np.savez_compressed(file, **kept)  # type: ignore[arg-type]
+    write_atomically(each.scores(damage), file.getvalue())
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as content:
+            return {key: content[key] for key in content.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(
+            str(path), expected="scores that cape robustness wrote", got=str(error), fix="Remove it."
+        ) from error
+
+
+def _collect(
+    runs: list[Run], configs: list[str], damages: "list[Corruption]"
+) -> "tuple[list[Trial], dict[int, Split]]":
+    """Models in the order of their configs, and the pairs they share."""
+    from cape.evaluation.comparison import Split
+    from cape.evaluation.robustness import Trial
+
+    clean, *others = damages
+    pairs: dict[int, Split] = {}
+    for each in runs:
+        content = _read(each.scores(clean))
+        split = Split(*(content[field] for field in Split._fields))
+        known = pairs.setdefault(each.split, split)
+        if not np.array_equal(known.query, split.query):
+            raise DataError(
+                str(each.folder), expected="the pairs of the other models", got="others", fix="Compare equal shots."
+            )
+
+    def scores(config: str, damage: "Corruption") -> "Runs":
+        by_seed: dict[int, dict[int, np.ndarray]] = {}
+        for each in (each for each in runs if each.config == config):
+            by_seed.setdefault(each.seed, {})[each.split] = _read(each.scores(damage))["score"].astype(np.float64)
+        return list(by_seed.values())
+
+    trials = []
+    for config in configs:
+        role, damaged = _role(config), {}
+        for damage in (damage for damage in others if _concerns(damage, role)):
+            damaged.setdefault(damage.kind, {})[damage.rate] = scores(config, damage)
+        trials.append(Trial(Path(config).stem, role, scores(config, clean), damaged))
+    return trials, pairs
+
+
+def _report(trials: "list[Trial]", kinds: list[str], rates: list[float], pairs: "dict[int, Split]", plot: str) -> str:
+    """The whole file."""
+    from cape.data.corruption import TEXT_KINDS
+    from cape.evaluation.report import grid
+    from cape.evaluation.robustness import score_table, verdicts
+
+    told = [
+        line
+        for kind in kinds
+        for line in verdicts(trials, kind, rates, pairs, damages="text" if kind in TEXT_KINDS else "visual")
+    ]
+    parts = [
+        f"Command:\n\n    {invocation()}",
+        f"![PCK@0.2 against the share of the prompt that is damaged]({plot})",
+        f"{SCORE} on splits {', '.join(map(str, pairs))}, seeds: {len(trials[0].clean)}; means over both, and the "
+        "share of a model's clean score that it loses. A kind that does not concern a model leaves its score as it is.",
+    ]
+    if told:
+        parts += [
+            "Does a model with both modalities lose no larger share than the one with the damaged modality alone? "
+            f"Shares averaged over the rates {', '.join(f'{rate:g}' for rate in rates)}; the 95 % intervals resample "
+            "categories, and query pictures within them, and take the clean means as known.",
+            "\n".join(f"- {line}" for line in told),
+        ]
+    parts += [grid(score_table(trials, kind, rates)) for kind in kinds]
+    return "\n\n".join(parts) + "\n"
+
+
+def _plot(trials: "list[Trial]", kinds: list[str], rates: list[float]) -> bytes:
+    from cape.evaluation.robustness import mean_score
+    from cape.visualize import draw_curves
+
+    panels = {
+        kind.replace("_", " "): {
+            trial.name: [(0.0, mean_score(trial.clean)), *((r, mean_score(trial.under(kind, r))) for r in rates)]
+            for trial in trials
+        }
+        for kind in kinds
+    }
+    return draw_curves(panels, across="share of the prompt that is damaged", up="PCK@0.2, %")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`python tools/robustness.py`."""
+    return run(robustness, argv, name="robustness")

@@ -1,0 +1,151 @@
+"""`cape robustness` on two untrained models and drawn pictures: scores are kept, shared and told."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import cape.features
+from cape.checkpoints import save_weights
+from cape.commands import main
+from cape.commands.robustness import main as tools_robustness
+from cape.configuration import load_config
+from cape.data.drawn import Drawn
+from cape.engine import make_model
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIG = f"""
+_base_ = ["{REPOSITORY}/configs/_base_/mp100.py", "{REPOSITORY}/configs/_base_/runtime.py"]
+model = dict(
+    type="FewShotPose", width=32,
+    visual=dict(type="VisualEncoder", name="resnet10t", strides=(16,), options=dict(zero_init_last=False)),
+    support=dict(type="SupportEncoder"),
+    text=dict(type="TextEncoder", name="random", width=32),
+    matching=dict(type="Matching", layers=1, heads=4, hidden=32, gate=16),
+    decoder=dict(type="KeypointDecoder", layers=1, heads=4, graph=dict(type="GraphFeedForward", hidden=32)),
+)
+backbone_weights = "random"
+"""
+KINDS = ["--kinds", "drop,jitter,occluded", "--rates", "0.5,1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Configs, data and runs as `cape table` leaves them."""
+    folder = tmp_path_factory.mktemp("robustness")
+    source = Drawn(instances=16, categories=("arrow", "fish"), size=64)
+    content = {"images": [], "annotations": [], "categories": []}
+    for number, category in source.categories.items():
+        names, edges = category.skeleton.names, category.skeleton.edges
+        content["categories"].append(
+            {"id": number, "name": category.name, "keypoints": list(names), "skeleton": [list(edge) for edge in edges]}
+        )
+    (folder / "data" / "images").mkdir(parents=True)
+    for index, instance in enumerate(source.instances):
+        Image.fromarray(source.picture(index)).save(folder / "data" / "images" / f"{index}.png")
+        content["images"].append({"id": index, "file_name": f"{index}.png", "width": 64, "height": 64})
+        points = np.column_stack([instance.points, instance.visibility]).ravel().tolist()
+        content["annotations"].append(
+            {"id": index, "image_id": index, "category_id": instance.category, "bbox": instance.box.tolist(),
+             "keypoints": points, "iscrowd": 0}
+        )  # fmt: skip
+    (folder / "data" / "own_split1_test.json").write_text(json.dumps(content))
+    for name, without in (("both", ""), ("names", "model['support'] = None\n"), ("clicks", "model['text'] = None\n")):
+        (folder / f"{name}.py").write_text(CONFIG + without)
+        torch.manual_seed(0)
+        model = make_model(load_config(folder / f"{name}.py"))
+        path = folder / "work" / name / "split1_seed0" / "checkpoints" / "best.safetensors"
+        save_weights(path, model.state_dict(), about={})
+    return folder
+
+
+def arguments(folder: Path, *more: str) -> list[str]:
+    configs = [str(folder / f"{name}.py") for name in ("clicks", "names", "both")]
+    paths = ["--data", str(folder / "data"), "--work-dir", str(folder / "work"), "--keep", str(folder / "keep")]
+    rest = ["--out", str(folder / "found.md"), "--splits", "1", "--episodes", "1", "--device", "cpu"]
+    return [*configs, *paths, *rest, *KINDS, *more]
+
+
+def test_scores_tables_and_plot(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    encoded = []
+    encode = cape.features.encode_crops
+    monkeypatch.setattr(cape.features, "encode_crops", lambda *a, **b: encoded.append(len(a[1])) or encode(*a, **b))
+    assert tools_robustness(arguments(folder)) == 0
+    # 1 clean score each; 2 rates of the names for two models, of jitter and occlusion for two
+    assert "split 1: 15 new scores" in capsys.readouterr().out
+    # All pictures once for the three models, whose backbones are equal, and the two supports once a rate of occlusion.
+    assert encoded == [32, 2, 2]
+    text = (folder / "found.md").read_text()
+    assert text.startswith("Command:\n\n    python tools/robustness.py")
+    for line in ("- drop: both loses", "- jitter: both loses", "- occluded: both loses", "![", "(found.png)"):
+        assert line in text
+    assert (
+        "names " in text.split("- drop")[1].splitlines()[0] and "clicks " in text.split("- jitter")[1].splitlines()[0]
+    )
+    rows = {(head, row.split(" | ")[0].strip("| ")): row.strip("| ").split(" | ")[1:]
+            for head in ("drop", "jitter", "occluded")
+            for row in text.split(f"| {head} | clean")[1].split("\n\n")[0].splitlines()[2:]}  # fmt: skip
+    assert rows["drop", "clicks"][0] == rows["drop", "clicks"][2] and rows["drop", "clicks"][-1] == "0.0 %"
+    assert rows["jitter", "names"][0] == rows["jitter", "names"][2] and rows["jitter", "names"][-1] == "0.0 %"
+    with Image.open(folder / "found.png") as picture:
+        assert picture.size[0] > 800 and picture.getpixel((2, 2))[:3] == (255, 255, 255)
+
+
+def test_what_is_there_is_not_repeated(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["robustness", *arguments(folder)]) == 0
+    before = (folder / "found.md").read_text().split("\n\n", 2)[2]
+    capsys.readouterr()
+    kept = folder / "keep" / "both" / "split1_seed0" / "jitter_1.npz"
+    kept.unlink()
+    assert main(["robustness", *arguments(folder)]) == 0
+    assert "split 1: 1 new scores" in capsys.readouterr().out
+    assert (folder / "found.md").read_text().split("\n\n", 2)[2] == before
+    kept.write_bytes(b"half of a")
+    assert main(["robustness", *arguments(folder)]) == 1
+    assert "jitter_1.npz" in capsys.readouterr().err
+    kept.unlink()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--kinds", "drop,magic"], "wrong_clicks"),
+        (["--rates", "a"], "commas"),
+        (["--rates", "0"], "a rate above 0"),
+        (["--rates", "2"], "a rate from 0 to 1"),
+        (["--seeds", "0,7"], "Train it first"),
+        (["--splits", "2"], "Train it first"),
+        (["--episodes", "2"], "--keep"),
+        (["elsewhere/both.py"], "different names"),
+    ],
+)
+def test_bad_flags(folder: Path, capsys: pytest.CaptureFixture, more: list[str], words: str) -> None:
+    if more[0] == "--episodes":
+        assert main(["robustness", *arguments(folder)]) == 0
+    assert main(["robustness", *arguments(folder), *more]) == 1
+    assert words in " ".join(capsys.readouterr().err.split())
+
+
+def test_test_damages_prompts_too(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    figures = {}
+    weights = folder / "work" / "both" / "split1_seed0" / "checkpoints" / "best.safetensors"
+    common = ["test", str(folder / "both.py"), str(weights), "--data", str(folder / "data"), "--baseline", "copy",
+              "--episodes", "1", "--device", "cpu", "--json", str(tmp_path / "found.json")]  # fmt: skip
+    for name, flags in {
+        "clean": [],
+        "zero": ["--corrupt", "wrong_clicks", "--rate", "0"],
+        "clicks": ["--corrupt", "wrong_clicks", "--rate", "1"],
+        "names": ["--corrupt", "shuffle", "--rate", "1"],
+    }.items():
+        assert main([*common, *flags]) == 0
+        reports = json.loads((tmp_path / "found.json").read_text())["reports"]
+        figures[name] = {report["method"]: report["figures"]["NME"] for report in reports}
+    assert figures["zero"] == figures["clean"]
+    assert figures["clicks"]["copy"] > figures["clean"]["copy"] == figures["names"]["copy"]
+    assert figures["names"]["both"] != figures["clean"]["both"] != figures["clicks"]["both"]
+    capsys.readouterr()
+    assert main([*common, "--corrupt", "magic"]) == 1
+    assert "wrong_clicks" in capsys.readouterr().err
