@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The `cape` program."""
     from cape.commands.demo import demo
     from cape.commands.describe import describe
+    from cape.commands.maps import maps
     from cape.commands.table import table
     from cape.commands.test import test
     from cape.commands.train import train
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         app.command(name="table")(table)
         app.command(name="describe")(describe)
         app.command(name="demo")(demo)
+        app.command(name="maps")(maps)
     return _guarded(app, ["cape"], argv)
 
 
