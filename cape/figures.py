@@ -1,6 +1,7 @@
 """Figures with captions and scales, drawn with matplotlib into PNG bytes."""
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 SIDE = 320
 """Pixels of a panel's picture."""
 _DPI, _INCHES = 160, 2.0
+_WIDTH = 38
+"""Letters of a caption's line; it has two at most."""
 _COLOURS, _FAINT = "inferno", 0.45
 """Of maps, and how much of the mixture is the picture."""
 _MARKS = {
@@ -71,7 +74,8 @@ def picture_grid(rows: Sequence[Sequence[Panel]], *, labels: Sequence[str] = (),
 def _draw(axes: "Axes", panel: Panel) -> None:
     axes.set_axis_off()
     axes.set_title(panel.title, fontsize=8.5, pad=4)
-    axes.text(0.5, -0.03, panel.caption, transform=axes.transAxes, ha="center", va="top", fontsize=7.5)
+    caption = "\n".join(textwrap.wrap(panel.caption, _WIDTH, max_lines=2, placeholder=" …"))
+    axes.text(0.5, -0.03, caption, transform=axes.transAxes, ha="center", va="top", fontsize=7.5)
     side = len(panel.picture)
     if panel.cells is None:
         axes.imshow(panel.picture)
@@ -112,6 +116,52 @@ def _legend(figure: "Figure", kinds: Sequence[str], height: float) -> None:
     figure.legend(
         handles=entries, loc="lower center", bbox_to_anchor=(0.5, height), ncols=len(kinds), frameon=False, fontsize=8
     )
+
+
+def box_plot(groups: Mapping[str, Mapping[str, Float[np.ndarray, "_"]]], *, title: str) -> bytes:
+    """Lying boxes over their dots, a group a row and a colour a method, as a PNG file.
+
+    A box runs from the first to the third quartile with the median in it, its whiskers over all dots.
+
+    Args:
+        groups: Percentages by group, by method; every group has the same methods.
+        title: Above.
+    """
+    import matplotlib
+
+    methods = list(next(iter(groups.values())))
+    tones = matplotlib.color_sequences["tab10"]
+    colours = [tones[place % len(tones)] for place in range(len(methods))]
+    pitch = 1 / (len(methods) + 0.6)
+    height = 0.16 * len(groups) * (len(methods) + 0.6) + 1.0
+    figure = _figure(8.0, height)
+    axes = figure.add_axes((0.2, 0.3 / height, 0.78, 1 - 1 / height))
+    rng = np.random.default_rng(0)
+    for row, values in enumerate(groups.values()):
+        for place, (name, colour) in enumerate(zip(methods, colours, strict=True)):
+            y = row + (place - (len(methods) - 1) / 2) * pitch
+            dots = values[name]
+            shaken = y + pitch * rng.uniform(-0.28, 0.28, len(dots))
+            axes.scatter(dots, shaken, s=5, color=colour, alpha=0.45, linewidths=0)
+            axes.boxplot(
+                [dots], positions=[y], widths=0.75 * pitch, orientation="horizontal", whis=(0, 100), patch_artist=True,
+                boxprops={"facecolor": (*colour, 0.25), "edgecolor": colour}, medianprops={"color": "black"},
+                whiskerprops={"color": colour}, capprops={"color": colour},
+            )  # fmt: skip
+        if row:
+            axes.axhline(row - 0.5, color="0.88", linewidth=0.8, zorder=0)
+    axes.set(xlim=(-2, 104), ylim=(len(groups) - 0.5, -0.5))
+    axes.set_yticks(range(len(groups)), labels=list(groups), fontsize=8)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.grid(axis="x", color="0.92", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.set_title(title, fontsize=9, pad=32)
+    for name, colour in zip(methods, colours, strict=True):
+        axes.scatter([], [], marker="s", color=colour, label=name)
+    figure.legend(
+        loc="upper center", bbox_to_anchor=(0.59, 1 - 0.34 / height), ncols=len(methods), frameon=False, fontsize=8
+    )
+    return _png(figure)
 
 
 def _figure(width: float, height: float) -> "Figure":

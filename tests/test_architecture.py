@@ -18,7 +18,16 @@ PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "head
 # Lowest first. A module may import its own layer's folder-mates and anything below, nothing above.
 LAYERS = [
     {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs"},
-    {"data", "losses", "evaluation.pck", "evaluation.comparison", "models.layers", "models.affine", *PARTS},
+    {
+        "data",
+        "losses",
+        "evaluation.pck",
+        "evaluation.comparison",
+        "evaluation.supports",
+        "models.layers",
+        "models.affine",
+        *PARTS,
+    },
     {"models", "models.baselines", "models.fewshot", "evaluation", "evaluation.report", "evaluation.fewshot"},
     {"checkpoints", "visualize", "formats", "runs"},
     {"features", "figures"},

@@ -47,12 +47,14 @@ def run(command: Callable[..., None], argv: Sequence[str] | None = None, *, name
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The `cape` program."""
+    from cape.commands.compare import compare
     from cape.commands.demo import demo
     from cape.commands.describe import describe
     from cape.commands.maps import maps
     from cape.commands.table import table
     from cape.commands.test import test
     from cape.commands.train import train
+    from cape.commands.variance import variance
 
     if not app.registered_commands:
         app.command(name="train")(train)
@@ -61,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         app.command(name="describe")(describe)
         app.command(name="demo")(demo)
         app.command(name="maps")(maps)
+        app.command(name="compare")(compare)
+        app.command(name="variance")(variance)
     return _guarded(app, ["cape"], argv)
 
 
