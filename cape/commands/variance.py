@@ -70,9 +70,14 @@ def variance(
     write_atomically(plot, box_plot({
         category: {name: each.fair for name, each in methods.items()} for category, methods in spreads.items()
     }, title=title))  # fmt: skip
-    parts = [f"Command:\n\n    {invocation()}", grid(spread_summary(spreads)), grid(spread_table(spreads, pictures))]
+    note = (
+        "The mean PCK@0.2 with each support picture. sd: its standard deviation between supports. sd, fair: the same "
+        "after each query's own mean is taken out; a model that ignores its support has none."
+    )
+    tables = [grid(spread_summary(spreads)), grid(spread_table(spreads, pictures))]
+    parts = [f"Command:\n\n    {invocation()}", note, *tables]
     write_atomically(out, "\n\n".join(parts) + "\n")
-    say(grid(spread_summary(spreads)))
+    say(tables[0])
     say(f"Written to {out} and {plot}")
 
 

@@ -71,7 +71,7 @@ def network(tmp_path: Path) -> Callable[[str], tuple[Path, Path]]:
 
 @pytest.fixture(scope="session")
 def table_runs(drawn_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `cape table` leaves for visual, text and dlf, on split 1 with seed 0, three episodes a category."""
+    """What `cape table` leaves for visual, text and dlf, on split 1 with seed 0, two episodes a category."""
     folder = tmp_path_factory.mktemp("table")
     for kind in ("visual", "text", "dlf"):
         config, weights = write_network(folder, kind)
@@ -79,6 +79,6 @@ def table_runs(drawn_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         (run / "checkpoints").mkdir(parents=True)
         weights = weights.rename(run / "checkpoints" / "best.safetensors")
         (run / "command.json").write_text(json.dumps([[], [], ["--cfg-options", "shots=1"]]))
-        flags = ["--data", str(drawn_set), "--episodes", "3", "--scores", str(run / "scores.npz")]
+        flags = ["--data", str(drawn_set), "--episodes", "2", "--scores", str(run / "scores.npz")]
         assert main(["test", str(config), str(weights), *flags]) == 0
     return folder
