@@ -1,15 +1,18 @@
-"""A training run's folder: what lies where, and which run it belongs to."""
+"""A training run's folder: what lies where, and which run it belongs to; and the runs that `cape table` made."""
 
 import json
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from cape.errors import UsageError
+from cape.data.episodes import QUERIES, Pairs, Source, official_pairs
+from cape.errors import DataError, UsageError
 from cape.files import write_atomically
 
 NO_DIFFERENCE = (
@@ -103,3 +106,74 @@ def identity(config: Config) -> dict[str, Any]:
 
     walk("", json.loads(json.dumps(config.to_dict(), default=str)))
     return flat
+
+
+class TableRun(NamedTuple):
+    """A complete run of `cape table`."""
+
+    name: str
+    config: str
+    split: int
+    options: list[str]
+    """KEY=VALUE that the run changed, its split first."""
+    weights: Path
+    scores: dict[str, np.ndarray]
+    """Per pair: `query`, `category`, `named`, and `METHOD|FIGURE` of each method."""
+
+    def pairs(self, source: Source, *, shots: int) -> Pairs:
+        """The pairs that it was tested on, drawn anew.
+
+        Raises:
+            DataError: The source is not what it was tested on.
+        """
+        episodes = int(np.unique(self.scores["category"], return_counts=True)[1].max()) // QUERIES
+        pairs = official_pairs(source.by_category(), shots=shots, episodes=max(1, episodes))
+        if not np.array_equal(pairs.table[:, -1], self.scores["query"]):
+            raise DataError(
+                self.name, expected="the data that the run was tested on", got="other pairs", fix="Mend --data."
+            )
+        return pairs
+
+
+def table_run(work_dir: Path, row: str, *, split: int, seed: int) -> TableRun:
+    """Read what `cape table` left of one run.
+
+    Args:
+        work_dir: Its --work-dir.
+        row: As it was given there: a config, or NAME=CONFIG,KEY=VALUE,...
+        split: 1 to 5.
+        seed: Of the training.
+
+    Raises:
+        UsageError: There is no such run, or it is not complete.
+        DataError: Its scores are damaged.
+    """
+    name, _, config = row.split(",", maxsplit=1)[0].rpartition("=")
+    name = name or Path(config).stem
+    folder = work_dir / name / f"split{split}_seed{seed}"
+    try:
+        options = json.loads((folder / "command.json").read_text(encoding="utf-8"))[-1][1::2]
+    except (OSError, ValueError, LookupError) as error:
+        raise UsageError(
+            str(folder),
+            expected="a complete run",
+            got=str(error),
+            fix="Run `cape table` with this row, split and seed.",
+        ) from error
+    scores = read_scores(folder / "scores.npz")
+    return TableRun(name, config, split, [f"split={split}", *options], weights_path(folder, "best"), scores)
+
+
+def read_scores(path: Path) -> dict[str, np.ndarray]:
+    """The scores of one split, as `cape test --scores` writes them, without its number in the keys.
+
+    Raises:
+        DataError: Missing or damaged.
+    """
+    try:
+        with np.load(path) as content:
+            return {key.split("|", 1)[1]: content[key] for key in content.files}
+    except (OSError, ValueError, IndexError, zipfile.BadZipFile) as error:
+        raise DataError(
+            str(path), expected="scores that cape test wrote", got=str(error), fix="Remove it: the run is repeated."
+        ) from error

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from cape import compat
+from cape.data.episodes import Source
+from cape.data.transforms import crop_square, warp
 from cape.skeleton import Skeleton
 
 
@@ -60,6 +62,25 @@ def draw_pose(
         for radius, shade in ((3 * thick + 1, (0, 0, 0)), (3 * thick, colour)):
             scene = sv.VertexAnnotator(color=sv.Color(*shade), radius=radius).annotate(scene, dot)
     return np.ascontiguousarray(scene[..., ::-1])
+
+
+def official_crop(source: Source, index: int, *, size: int) -> UInt8[np.ndarray, "H W 3"]:
+    """What a model is shown of an instance, in `size` pixels a side."""
+    return warp(source.picture(index), crop_square(source.instances[index].box), size=size)
+
+
+def enlarge(cells: Float[np.ndarray, "h w"], side: int) -> Float[np.ndarray, "H W"]:
+    """A map of cells in the pixels of a crop of `side` pixels, smoothly (bicubic), and at least 0.
+
+    The middle of cell i of n is crop coordinate (i + 0.5) / n, which is pixel side * (i + 0.5) / n: there the enlarged
+    map has the cell's own value.
+    """
+    step = side / np.array(cells.shape[::-1])
+    matrix = np.column_stack([np.diag(step), step / 2])
+    large = cv2.warpAffine(
+        cells.astype(np.float32), matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.maximum(large, 0)
 
 
 class Tile(NamedTuple):

@@ -3,9 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
 from cape.configuration import load_config
-from cape.errors import UsageError
-from cape.runs import claim, identity
+from cape.data.drawn import Drawn
+from cape.data.episodes import official_pairs
+from cape.errors import DataError, UsageError
+from cape.runs import claim, identity, table_run
 
 
 def test_identity_is_what_the_weights_depend_on(minimal_config: Path) -> None:
@@ -38,3 +42,25 @@ def test_a_folder_belongs_to_one_run(minimal_config: Path, tmp_path: Path, refus
     with refused(UsageError, "model.depth"):
         claim(folder, load_config(minimal_config, {"model.depth": 1}), data="x", resume=True)
     assert (folder / "run.json").read_text() == record == json.dumps({**identity(config), "data": "x"}, indent=1) + "\n"
+
+
+def test_a_run_of_a_table_is_read_and_its_pairs_drawn_anew(tmp_path: Path, refused) -> None:
+    source = Drawn(instances=17, categories=("fish", "chair"), size=96)
+    pairs = official_pairs(source.by_category(), episodes=3)
+    category = np.array([source.instances[index].category for index in pairs.table[:, -1]])
+    folder = tmp_path / "literal" / "split2_seed1"
+    folder.mkdir(parents=True)
+    (folder / "command.json").write_text(json.dumps([["--data", "x"], [], ["--cfg-options", "a=1"]]))
+    np.savez(folder / "scores.npz", **{"2|query": pairs.table[:, -1], "2|category": category})
+    run = table_run(tmp_path, "literal=small.py,a=1,b=2", split=2, seed=1)
+    assert (run.name, run.config, run.options) == ("literal", "small.py", ["split=2", "a=1"])
+    assert run.weights == folder / "checkpoints" / "best.safetensors"
+    assert run.pairs(source, shots=1).digest() == pairs.digest()
+    for other, shots in ((Drawn(instances=18, categories=("fish", "chair"), size=96), 1), (source, 2)):
+        with refused(DataError, "literal", "--data"):
+            run.pairs(other, shots=shots)
+    with refused(UsageError, "cape table"):
+        table_run(tmp_path, "somewhere/literal.py", split=1, seed=1)
+    (folder / "scores.npz").write_text("damaged")
+    with refused(DataError, "scores.npz"):
+        table_run(tmp_path, "somewhere/literal.py", split=2, seed=1)

@@ -47,22 +47,20 @@ def run(command: Callable[..., None], argv: Sequence[str] | None = None, *, name
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The `cape` program."""
+    from cape.commands.compare import compare
     from cape.commands.convert import convert
     from cape.commands.demo import demo
     from cape.commands.describe import describe
+    from cape.commands.maps import maps
     from cape.commands.robustness import robustness
     from cape.commands.table import table
     from cape.commands.test import test
     from cape.commands.train import train
+    from cape.commands.variance import variance
 
     if not app.registered_commands:
-        app.command(name="train")(train)
-        app.command(name="test")(test)
-        app.command(name="table")(table)
-        app.command(name="robustness")(robustness)
-        app.command(name="describe")(describe)
-        app.command(name="demo")(demo)
-        app.command(name="convert")(convert)
+        for command in (train, test, table, robustness, variance, compare, maps, describe, convert, demo):
+            app.command(name=command.__name__)(command)
     return _guarded(app, ["cape"], argv)
 
 

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -232,11 +231,12 @@ def _report(runs: list[Run], rows: "list[Row]", numbers: list[int]) -> str:
 def _collect(runs: list[Run]) -> "tuple[list[Method], dict[int, Split]]":
     """Methods in the order of the runs, baselines first, and the pairs they share."""
     from cape.evaluation.comparison import Method, Split
+    from cape.runs import read_scores
 
     splits: dict[int, Split] = {}
     found: dict[str, dict[int, dict[int, dict[str, np.ndarray]]]] = {}
     for each in sorted(runs, key=lambda each: each.row is not None):
-        scores = _read(each.scores)
+        scores = read_scores(each.scores)
         pairs = Split(*(scores.pop(field) for field in Split._fields))
         known = splits.setdefault(each.split, pairs)
         if not np.array_equal(known.query, pairs.query):
@@ -250,17 +250,6 @@ def _collect(runs: list[Run]) -> "tuple[list[Method], dict[int, Split]]":
             found.setdefault(method, {}).setdefault(each.seed, {}).setdefault(each.split, {})[figure] = values
     order = dict(sorted(splits.items()))
     return [Method(name, list(by_seed.values())) for name, by_seed in found.items()], order
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """The scores of one split, without its number in the keys."""
-    try:
-        with np.load(path) as content:
-            return {key.split("|", 1)[1]: content[key] for key in content.files}
-    except (OSError, ValueError, IndexError, zipfile.BadZipFile) as error:
-        raise DataError(
-            str(path), expected="scores that cape test wrote", got=str(error), fix="Remove it: the run is repeated."
-        ) from error
 
 
 def main(argv: list[str] | None = None) -> int:

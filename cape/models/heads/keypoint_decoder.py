@@ -1,5 +1,9 @@
 """Keypoint decoder: proposals become coordinates, layer by layer, along the skeleton."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -126,3 +130,28 @@ class _DecoderLayer(nn.Module):
 
         # Graph
         return self.norm3(tokens + self.dropout(self.graph(tokens, adjacency, ~padding)))
+
+
+@contextmanager
+def recorded_attention(decoder: KeypointDecoder) -> Iterator[list[Float[Tensor, "B K HW"]]]:
+    """Record where keypoints look: the weights of the cross-attention, mean over heads, layer by layer.
+
+    Inside the context each forward appends one tensor a layer to the list; the weights of a keypoint sum to 1 over the
+    cells. They are computed beside the forward, whose own way and results stay as they are, bit for bit. For a decoder
+    in evaluation mode: the dropout of one that trains would be drawn twice.
+
+    Example:
+        with recorded_attention(model.decoder) as weights:
+            model.locate(feature, tokens, adjacency)
+    """
+    weights: list[Tensor] = []
+
+    def record(part: nn.MultiheadAttention, inputs: tuple, options: dict[str, Any], output: tuple) -> None:
+        del output
+        weights.append(part.forward(*inputs, **{**options, "need_weights": True})[1])  # type: ignore[arg-type]
+
+    with ExitStack() as stack:
+        for layer in decoder.layers.children():
+            hook = layer.get_submodule("cross_attention").register_forward_hook(record, with_kwargs=True)
+            stack.callback(hook.remove)
+        yield weights

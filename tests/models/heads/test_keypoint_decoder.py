@@ -5,6 +5,8 @@ import torch
 
 from cape.models.fusion import Matching
 from cape.models.heads import KeypointDecoder
+from cape.models.heads.keypoint_decoder import recorded_attention
+from cape.structures import Match
 
 D = 32
 
@@ -123,3 +125,36 @@ def test_reach_bounds_how_far_each_layer_moves_a_point(one_path: bool) -> None:
     assert moved.max() < 0.1001 and moved[0].max() > 0.04, "two tanh of one base at most"
     if one_path:
         assert moved.max() < 0.0501
+
+
+def test_recording_where_keypoints_look_changes_nothing() -> None:
+    parts, inputs = build(), example()
+    plain = run(parts, *inputs)
+    with recorded_attention(parts[1]) as weights:
+        assert torch.equal(run(parts, *inputs), plain)
+    assert len(weights) == 2 and all(each.shape == (2, 7, 64) for each in weights)
+    for each in weights:
+        torch.testing.assert_close(each.sum(dim=-1), torch.ones(2, 7))
+    run(parts, *inputs)
+    assert len(weights) == 2, "outside the context nothing is recorded"
+    assert not any(layer.cross_attention._forward_hooks for layer in parts[1].layers)
+
+
+def test_recorded_weights_lie_where_the_attention_looks() -> None:
+    """Cells that look alike share the weight evenly; the one that differs, by row and column, stands out."""
+    _, decoder = build()
+    _, tokens, adjacency, mask = example(keypoints=1)
+    match = Match(
+        feature=torch.zeros(2, 64, D), position=torch.zeros(64, D), tokens=tokens, similarity=torch.zeros(2, 1, 8, 8),
+        expected=torch.full((2, 1, 2), 0.5), proposals=torch.full((2, 1, 2), 0.5),
+    )  # fmt: skip
+    cell = 3 * 8 + 5
+    with recorded_attention(decoder) as weights:
+        decoder(match, adjacency, mask)
+        match.position[cell] = 100 * torch.randn(D)
+        decoder(match, adjacency, mask)
+    even, pointed = weights[0], weights[2]
+    torch.testing.assert_close(even, torch.full_like(even, 1 / 64))
+    others = torch.cat([pointed[..., :cell], pointed[..., cell + 1 :]], dim=-1)
+    torch.testing.assert_close(others, others[..., :1].expand_as(others))
+    assert ((pointed[..., cell] - others[..., 0]).abs() > 0.01).all()

@@ -1,0 +1,84 @@
+"""What tests of commands that look at trained models share: drawn data as MP-100 keeps it, and small networks."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from cape.commands import main
+from cape.configuration import load_config
+from cape.data.drawn import Drawn
+from cape.engine import make_model
+
+NETWORK = """
+model = dict(
+    type="FewShotPose", width=16, visual=dict(type="VisualEncoder", name="resnet10t"), {kinds},
+    matching=dict(layers=1, hidden=16, gate=8, heads=2), decoder=dict(layers=2, heads=2, graph=dict(hidden=16)),
+)
+backbone_weights = "random"
+split = 1
+text_pack = None
+"""
+KINDS = {
+    "visual": 'support=dict(type="SupportEncoder"), text=None',
+    "text": 'support=None, text=dict(type="TextEncoder")',
+    "flf": 'support=dict(type="SupportEncoder"), text=dict(type="TextEncoder")',
+    "dlf": 'support=dict(type="SupportEncoder"), text=dict(type="TextEncoder"), decision=dict(rule="gate")',
+}
+
+
+@pytest.fixture(scope="session")
+def drawn_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixteen pictures of each of two drawn categories, as the test file of split 1."""
+    folder = tmp_path_factory.mktemp("drawn")
+    source = Drawn(instances=16, categories=("arrow", "fish"), size=96)
+    content = {"images": [], "annotations": [], "categories": []}
+    for number, category in source.categories.items():
+        edges = [list(edge) for edge in category.skeleton.edges]
+        names = list(category.skeleton.names)
+        content["categories"].append({"id": number, "name": category.name, "keypoints": names, "skeleton": edges})
+    (folder / "images").mkdir()
+    for index, instance in enumerate(source.instances):
+        Image.fromarray(source.picture(index)).save(folder / "images" / f"{index}.png")
+        content["images"].append({"id": index, "file_name": f"{index}.png", "width": 96, "height": 96})
+        points = [[float(x), float(y), int(v)] for (x, y), v in zip(instance.points, instance.visibility, strict=True)]
+        content["annotations"].append({
+            "id": index, "image_id": index, "category_id": instance.category, "bbox": instance.box.tolist(),
+            "keypoints": [value for point in points for value in point], "iscrowd": 0,
+        })  # fmt: skip
+    (folder / "drawn_split1_test.json").write_text(json.dumps(content))
+    return folder
+
+
+def write_network(folder: Path, kind: str) -> tuple[Path, Path]:
+    config, weights = folder / f"{kind}.py", folder / f"{kind}.safetensors"
+    config.write_text(NETWORK.format(kinds=KINDS[kind]))
+    torch.manual_seed(3)
+    state = make_model(load_config(config)).state_dict()
+    save_file({name: value.contiguous() for name, value in state.items()}, weights)
+    return config, weights
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Callable[[str], tuple[Path, Path]]:
+    """Writes a config of a kind (visual, text, flf, dlf) and random weights for it; gives back both paths."""
+    return lambda kind: write_network(tmp_path, kind)
+
+
+@pytest.fixture(scope="session")
+def table_runs(drawn_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `cape table` leaves for visual, text and dlf, on split 1 with seed 0, two episodes a category."""
+    folder = tmp_path_factory.mktemp("table")
+    for kind in ("visual", "text", "dlf"):
+        config, weights = write_network(folder, kind)
+        run = folder / kind / "split1_seed0"
+        (run / "checkpoints").mkdir(parents=True)
+        weights = weights.rename(run / "checkpoints" / "best.safetensors")
+        (run / "command.json").write_text(json.dumps([[], [], ["--cfg-options", "shots=1"]]))
+        flags = ["--data", str(drawn_set), "--episodes", "2", "--scores", str(run / "scores.npz")]
+        assert main(["test", str(config), str(weights), *flags]) == 0
+    return folder

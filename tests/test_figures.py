@@ -1,0 +1,55 @@
+"""Figures: panels where they belong, marks on their pixels, any text."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from cape.figures import SIDE, Panel, box_plot, picture_grid
+
+GREY = np.full((SIDE, SIDE, 3), 90, dtype=np.uint8)
+
+
+def read(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+
+
+def middle(mask: np.ndarray) -> np.ndarray:
+    """Mean x, y of the pixels of a mask, from the left and upper edge of the one panel of a figure."""
+    y, x = np.nonzero(mask)
+    return np.array([x.mean() - 0.05 * 160, y.mean() - 0.28 * 160])
+
+
+def test_a_mark_and_the_peak_of_a_map_lie_on_their_pixels() -> None:
+    cells = np.zeros((16, 16))
+    cells[4, 11] = 1.0
+    centre = np.array([11.5, 4.5]) / 16
+    drawn = read(picture_grid([[Panel(GREY, "map", cells=cells)]]))
+    picture = drawn[45:360, 10:320]
+    brightest = picture.sum(axis=-1) > picture.sum(axis=-1).max() - 4
+    y, x = np.nonzero(brightest)
+    assert np.abs(np.array([x.mean() + 2, y.mean()]) - SIDE * centre).max() < 2
+    click = {"click": tuple(centre)}
+    drawn = read(picture_grid([[Panel(GREY, "", marks=click)]]))[:360]
+    cyan = np.abs(drawn - (0, 0xE5, 0xFF)).sum(axis=-1) < 30
+    assert np.abs(middle(cyan) - SIDE * centre).max() < 2
+
+
+def test_sizes_labels_and_text_that_looks_like_a_formula() -> None:
+    panel = Panel(GREY, "a $title$ with one $", "100 $")
+    plain = read(picture_grid([[panel, panel]]))
+    assert plain.shape == (round(160 * (0.05 + 2.7)), round(160 * (0.05 + 2 * 2.1)), 3)
+    labelled = read(picture_grid([[panel], [panel]], labels=["first", "second"], note="note $"))
+    assert labelled.shape[0] == round(160 * (0.6 + 2 * 2.7))
+    assert (labelled[:, :40] < 128).any() and (plain[:, :7] > 250).all()
+
+
+def test_boxes_lie_at_their_values_and_in_the_order_of_the_methods() -> None:
+    rng = np.random.default_rng(0)
+    groups = {name: {"first": rng.normal(20, 2, 40), "second": rng.normal(80, 2, 40)} for name in ("fish $", "chair")}
+    drawn = read(box_plot(groups, title="title"))
+    body = drawn[110:-50, 270:]
+    blue = (np.abs(body - (0x1F, 0x77, 0xB4)).sum(axis=-1) < 60).nonzero()
+    orange = (np.abs(body - (0xFF, 0x7F, 0x0E)).sum(axis=-1) < 60).nonzero()
+    assert blue[1].max() < orange[1].min(), "20 lies left of 80"
+    assert blue[0].min() < orange[0].min() and blue[0].max() < orange[0].max(), "the first method lies above"
