@@ -127,19 +127,16 @@ class FewShotPose(BaseModel):
         unit_inputs: bool = False,
     ) -> None:
         super().__init__()
-        parts = {"support": support, "text": text, "decision": decision}
         both = support is not None and text is not None
-        if (support is None and text is None) or (decision is not None and not both):
+        if support is text is None or (decision is not None and not both):
             raise UsageError(
-                "FewShotPose",
-                expected="a support or a text encoder, and both of them for a decision",
-                got=", ".join(name for name, part in parts.items() if part is not None) or "neither",
-                fix="Give what is missing.",
-            )
+                "FewShotPose", expected="a support or a text encoder, and both of them for a decision",
+                got="neither" if support is text else "a decision between one", fix="Give what is missing.",
+            )  # fmt: skip
         self.width, self.heatmap, self.heatmap_weight, self.sigma = width, heatmap, heatmap_weight, sigma
         self.consistency: Teacher = consistency
-        self.consistency_weight, self.ramp = consistency_weight, 1.0
-        self.held_out, self.modality_dropout, self.unit_inputs = held_out, modality_dropout, unit_inputs
+        self.consistency_weight, self.held_out, self.ramp = consistency_weight, held_out, 1.0
+        self.modality_dropout, self.unit_inputs = modality_dropout, unit_inputs
 
         # What is seen and said
         self.visual = MODELS.build(visual)

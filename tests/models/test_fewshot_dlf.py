@@ -245,5 +245,5 @@ def learning_alone(category: int, share: float) -> bool:
 
 
 def test_a_decision_needs_both_modalities() -> None:
-    with pytest.raises(UsageError, match="both of them for a decision, got support, decision"):
+    with pytest.raises(UsageError, match="both of them for a decision, got a decision between one"):
         build(text=None)
