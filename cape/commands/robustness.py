@@ -281,13 +281,11 @@ def _report(trials: "list[Trial]", kinds: list[str], rates: list[float], pairs: 
     """The whole file."""
     from cape.data.corruption import TEXT_KINDS
     from cape.evaluation.report import grid
-    from cape.evaluation.robustness import score_table, verdicts
+    from cape.evaluation.robustness import FALLBACK, Role, fallback_table, score_table, verdicts
 
-    told = [
-        line
-        for kind in kinds
-        for line in verdicts(trials, kind, rates, pairs, damages="text" if kind in TEXT_KINDS else "visual")
-    ]
+    hit: dict[str, Role] = {kind: "text" if kind in TEXT_KINDS else "visual" for kind in kinds}
+    told = [line for kind in kinds for line in verdicts(trials, kind, rates, pairs, damages=hit[kind])]
+    left = [row for kind in kinds for row in fallback_table(trials, kind, rates[-1], pairs, damages=hit[kind])]
     parts = [
         f"Command:\n\n    {invocation()}",
         f"![PCK@0.2 against the share of the prompt that is damaged]({plot})",
@@ -301,6 +299,8 @@ def _report(trials: "list[Trial]", kinds: list[str], rates: list[float], pairs: 
             "categories, and query pictures within them, and take the clean means as known.",
             "\n".join(f"- {line}" for line in told),
         ]
+    if left:
+        parts += ["Under the most damage, against a model that never had the damaged modality:", grid((FALLBACK, left))]
     parts += [grid(score_table(trials, kind, rates)) for kind in kinds]
     return "\n\n".join(parts) + "\n"
 

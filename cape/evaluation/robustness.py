@@ -11,7 +11,7 @@ Runs = list[dict[int, Float[np.ndarray, "N"]]]
 """PCK@0.2 of each pair, in percent: per training run, by split."""
 Role = Literal["visual", "text", "fused"]
 """What a model's prompts are made of."""
-LOST = "share lost"
+LOST, SCORE = "share lost", "PCK@0.20"
 
 
 class Trial(NamedTuple):
@@ -97,3 +97,40 @@ def verdicts(
                 f"({span.low:+.1f} to {span.high:+.1f}). No larger share: {answer}{doubt}."
             )
     return lines
+
+
+def fallback_table(
+    trials: list[Trial], kind: str, rate: float, splits: dict[int, Split], *, damages: Role
+) -> list[list[str]]:
+    """What a fused model with one modality damaged still has of a model that never had it: a row per fused model.
+
+    Args:
+        trials: The models; the first with only the other modality is compared with.
+        kind: Of the damage; "empty" at rate 1 takes all names away, "unclicked" all clicks.
+        rate: Of it.
+        splits: The pairs.
+        damages: The modality that it hits.
+
+    Returns:
+        Rows of `FALLBACK`.
+    """
+    other = next((trial for trial in trials if trial.role not in ("fused", damages)), None)
+    rows = []
+    for trial in trials:
+        if trial.role == "fused" and other is not None:
+            first, second = (
+                _method(each.name, runs) for each, runs in ((trial, trial.under(kind, rate)), (other, other.clean))
+            )
+            span = paired_difference(first, second, splits, SCORE).interval
+            rows.append([
+                f"{kind} {rate:g}", trial.name, f"{mean_score(trial.under(kind, rate)):.2f}", other.name,
+                f"{mean_score(other.clean):.2f}", f"{span.mean:+.2f}", f"{span.low:+.2f} to {span.high:+.2f}",
+            ])  # fmt: skip
+    return rows
+
+
+FALLBACK = ["damage", "model", SCORE, "with the other modality alone", SCORE, "difference", "95 % interval"]
+
+
+def _method(name: str, runs: Runs) -> Method:
+    return Method(name, [{split: {SCORE: scores} for split, scores in run.items()} for run in runs])

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from cape.evaluation.comparison import Split, split_means
-from cape.evaluation.robustness import LOST, Trial, extra_loss, mean_score, score_table, share_lost, verdicts
+from cape.evaluation.robustness import (
+    FALLBACK,
+    LOST,
+    Trial,
+    extra_loss,
+    fallback_table,
+    mean_score,
+    score_table,
+    share_lost,
+    verdicts,
+)
 
 SPLITS = {
     1: Split(np.repeat([10, 11], 50), np.arange(100), np.ones(100, dtype=bool)),
@@ -68,3 +78,13 @@ def test_a_model_that_finds_nothing_has_nothing_to_lose() -> None:
     zero = Trial("zero", "text", runs(0), {"drop": {0.5: runs(0)}})
     assert score_table([zero], "drop", [0.5])[1] == [["zero", "0.00", "0.00", "0.0 %"]]
     assert split_means(share_lost(zero, "drop", [0.5]), SPLITS, LOST).tolist() == [[0, 0]]
+
+
+def test_what_is_left_when_a_modality_is_damaged() -> None:
+    """Names fall away: 72 against the 75 of clicks that never had any. Clicks: against names alone."""
+    (row,) = fallback_table(TRIALS, "drop", 0.5, SPLITS, damages="text")
+    assert row == ["drop 0.5", "both", "72.00", "clicks", "75.00", "-3.00", "-3.00 to -3.00"]
+    fused = FUSED._replace(damaged={"unclicked": {1.0: runs(41, 45)}})
+    (row,) = fallback_table([VISUAL, TEXT, fused], "unclicked", 1.0, SPLITS, damages="visual")
+    assert row[2:6] == ["43.00", "names", "40.00", "+3.00"] and len(row) == len(FALLBACK)
+    assert fallback_table([TEXT, FUSED], "drop", 0.5, SPLITS, damages="text") == []
