@@ -1,6 +1,7 @@
 """Figures with captions and scales, drawn with matplotlib into PNG bytes."""
 
 import io
+import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -161,6 +162,37 @@ def box_plot(groups: Mapping[str, Mapping[str, Float[np.ndarray, "_"]]], *, titl
     figure.legend(
         loc="upper center", bbox_to_anchor=(0.59, 1 - 0.34 / height), ncols=len(methods), frameon=False, fontsize=8
     )
+    return _png(figure)
+
+
+def line_charts(
+    panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], *, across: str, up: str, columns: int = 4
+) -> bytes:
+    """A PNG of small line charts that share their axes.
+
+    Args:
+        panels: By title, by line: its points.
+        across: Label of the horizontal axis.
+        up: Of the vertical one.
+        columns: Panels side by side.
+    """
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = _figure(3.2 * columns, 2.7 * rows + 0.6)
+    figure.set_layout_engine("constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axis, (title, lines) in zip(axes, panels.items(), strict=False):
+        for (name, points), marker in zip(lines.items(), itertools.cycle("osD^vP"), strict=False):
+            axis.plot(*zip(*points, strict=True), marker=marker, markersize=4, label=name)
+        axis.set_title(title, fontsize=10)
+        axis.grid(visible=True, color="0.88")
+        axis.tick_params(labelbottom=True)
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    figure.supxlabel(across, fontsize=10)
+    figure.supylabel(up, fontsize=10)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(6, len(labels)), frameon=False)
     return _png(figure)
 
 

@@ -1,8 +1,6 @@
 """Drawing poses on pictures, with supervision, and curves of scores, with matplotlib."""
 
 import colorsys
-import io
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -113,38 +111,3 @@ def encode_png(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
     """An RGB picture as the bytes of a PNG file."""
     _, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
     return data.tobytes()
-
-
-def draw_curves(
-    panels: dict[str, dict[str, list[tuple[float, float]]]], *, across: str, up: str, columns: int = 4
-) -> bytes:
-    """A PNG of small line charts that share their axes.
-
-    Args:
-        panels: By title, by line: its points.
-        across: Label of the horizontal axis.
-        up: Of the vertical one.
-        columns: Panels side by side.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    columns = min(columns, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.2 * columns, 2.7 * rows + 0.6), facecolor="white", layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for axis, (title, lines) in zip(axes, panels.items(), strict=False):
-        for (name, points), marker in zip(lines.items(), itertools.cycle("osD^vP"), strict=False):
-            axis.plot(*zip(*points, strict=True), marker=marker, markersize=4, label=name)
-        axis.set_title(title, fontsize=10)
-        axis.grid(visible=True, color="0.88")
-        axis.tick_params(labelbottom=True)
-    for axis in axes[len(panels) :]:
-        axis.set_axis_off()
-    figure.supxlabel(across, fontsize=10)
-    figure.supylabel(up, fontsize=10)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(6, len(labels)), frameon=False)
-    file = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(file)
-    return file.getvalue()

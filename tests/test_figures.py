@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from cape.figures import SIDE, Panel, box_plot, picture_grid
+from cape.figures import SIDE, Panel, box_plot, line_charts, picture_grid
 
 GREY = np.full((SIDE, SIDE, 3), 90, dtype=np.uint8)
 
@@ -53,3 +53,14 @@ def test_boxes_lie_at_their_values_and_in_the_order_of_the_methods() -> None:
     orange = (np.abs(body - (0xFF, 0x7F, 0x0E)).sum(axis=-1) < 60).nonzero()
     assert blue[1].max() < orange[1].min(), "20 lies left of 80"
     assert blue[0].min() < orange[0].min() and blue[0].max() < orange[0].max(), "the first method lies above"
+
+
+def test_line_charts_draw_every_line_where_it_is() -> None:
+    """A line on 80 lies above one on 20, in both panels."""
+    level = {name: [(0.0, value), (0.5, value)] for name, value in (("high", 80.0), ("low", 20.0))}
+    picture = read(line_charts({"a": level, "b": level}, across="x", up="y"))
+    picture = picture[len(picture) // 6 :]  # without the legend
+    high, low = (np.abs(picture - tone).sum(axis=-1) < 12 for tone in ([31, 119, 180], [255, 127, 14]))
+    half = picture.shape[1] // 2
+    for panel in (slice(None, half), slice(half, None)):
+        assert np.nonzero(high[:, panel])[0].max() < np.nonzero(low[:, panel])[0].min()

@@ -307,7 +307,7 @@ def _report(trials: "list[Trial]", kinds: list[str], rates: list[float], pairs: 
 
 def _plot(trials: "list[Trial]", kinds: list[str], rates: list[float]) -> bytes:
     from cape.evaluation.robustness import mean_score
-    from cape.visualize import draw_curves
+    from cape.figures import line_charts
 
     panels = {
         kind.replace("_", " "): {
@@ -316,7 +316,7 @@ def _plot(trials: "list[Trial]", kinds: list[str], rates: list[float]) -> bytes:
         }
         for kind in kinds
     }
-    return draw_curves(panels, across="share of the prompt that is damaged", up="PCK@0.2, %")
+    return line_charts(panels, across="share of the prompt that is damaged", up="PCK@0.2, %")
 
 
 def main(argv: list[str] | None = None) -> int:
