@@ -23,6 +23,7 @@ from cape.models import FewShotPose, SupportEncoder
 from cape.structures import Episode, View
 
 GRID, CHANNELS, CODES = 6, 24, 6
+STEPS = 2500
 KIND = torch.tensor([0, 0, 1, 1, 2, 2, 3, 4])
 """Of each keypoint: the two of a pair are of one kind."""
 SIDE = torch.tensor([-1, 1, -1, 1, -1, 1, 0, 0])
@@ -267,7 +268,7 @@ def main() -> None:
     """Train, score, print, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="default: all")
-    parser.add_argument("--steps", type=int, default=2500, help="of 32 episodes (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of 32 episodes (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="default: 0 1")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default: %(default)s)")
     parser.add_argument("--size", type=int, default=2048, help="test episodes a column (default: %(default)s)")
