@@ -3,7 +3,7 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 DATA ?=
 
-.PHONY: install demo test check format clean
+.PHONY: install demo test soak check format clean
 
 install:            ## build .venv with everything pinned
 	@tools/install.sh
@@ -13,6 +13,9 @@ demo: install       ## 1-shot predictions on real pictures: a table, and an over
 
 test: install       ## all tests (a few minutes)
 	@$(PY) -m pytest
+
+soak: install       ## the long tests (many minutes)
+	@$(PY) -m pytest -m soak
 
 check: install      ## format, lint, types, architecture
 	@$(VENV)/bin/ruff format --check .
