@@ -142,7 +142,7 @@ def draw_episodes(size: int, generator: torch.Generator, damage: Damage = COLUMN
         mask=torch.ones(size, 8, dtype=torch.bool),
         adjacency=torch.zeros(size, 8, 8, dtype=torch.bool),
         names=NAMES[code, side].T.tolist(),
-        category=torch.zeros(size),  # type: ignore[arg-type] (a batch of them)
+        category=torch.zeros(size, dtype=torch.int64),  # type: ignore[arg-type] (a batch of them)
         pair=torch.arange(size),  # type: ignore[arg-type]
     )
 
@@ -186,6 +186,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "dlf-mean": ("DLF, mean", {"decision": {"rule": "mean"}}),
     "dlf-gate": ("DLF, gate", {"decision": {"rule": "gate"}}),
     "dlf-confidence": ("DLF, confidence", {"decision": {"rule": "confidence"}}),
+    "dlf-pool": ("DLF, pooled maps", {"decision": {"rule": "pool"}}),
     "dlf-shared": ("DLF, gate, one decoder", {"decision": {"rule": "gate"}, "decoders": "shared"}),
 }
 
