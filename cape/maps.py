@@ -46,9 +46,10 @@ def branch_maps(model: FewShotPose, episode: Episode) -> tuple[Found, list[Branc
     known = [name for name, part in (("picture", model.support), ("text", model.text)) if part is not None]
     names = known if model.decision is not None else [" + ".join(known)]
     maps = []
-    for name, branch, weights in zip(names, found.branches, recorded, strict=True):
+    for name, branch, decoder, weights in zip(names, found.branches, decoders, recorded, strict=True):
         logits = branch.match.similarity
         similarity = logits.flatten(-2).softmax(dim=-1).view_as(logits)
-        attention = torch.stack(weights).unflatten(-1, logits.shape[-2:])
+        own = weights[: len(decoder.layers)]  # with pooled maps a second pass follows, from the common proposal
+        attention = torch.stack(own).unflatten(-1, logits.shape[-2:])
         maps.append(BranchMaps(name, similarity, attention, branch.points[-1]))
     return found, maps

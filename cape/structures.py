@@ -134,4 +134,4 @@ class Found(NamedTuple):
     branches: tuple[Branch, ...]
     """The one branch, or the visual and the text branch."""
     weights: Float[Tensor, "B V K"]
-    """How much each branch counts."""
+    """How much the points of each branch's decoder count."""

@@ -34,6 +34,7 @@ def batch() -> Episode:
         ({"text": None}, ["picture"]),
         ({"support": None}, ["text"]),
         ({"decision": {"rule": "gate"}}, ["picture", "text"]),
+        ({"decision": {"rule": "pool"}}, ["picture", "text"]),
         ({"decision": {"rule": "gate"}, "decoders": "shared"}, ["picture", "text"]),
     ],
 )
@@ -55,7 +56,7 @@ def test_each_branch_has_its_maps(batch: Episode, changes: dict, names: list[str
         assert torch.equal(each.similarity.flatten(-2).argmax(-1), branch.match.similarity.flatten(-2).argmax(-1))
         assert torch.equal(each.points, branch.points[-1])
     cell = 1 * grid[1] + 2  # row 1, column 2
-    assert torch.equal(maps[0].attention[..., 1, 2], torch.stack(weights)[..., cell])
+    assert torch.equal(maps[0].attention[..., 1, 2], torch.stack(weights)[:2, ..., cell])
     if len(names) == 2:
         assert torch.equal(maps[0].attention, maps[1].attention) == (changes.get("decoders") == "shared")
         assert not torch.equal(maps[0].similarity, maps[1].similarity)

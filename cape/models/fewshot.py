@@ -48,7 +48,7 @@ class Pose(NamedTuple):
     branches: Float[Tensor, "V K 2"]
     """What each branch alone says; where they disagree, something is doubtful."""
     weights: Float[Tensor, "V K"]
-    """How much each branch counts; 0 where it has no token."""
+    """How much the points of each branch's decoder count; 0 where another alone has a token."""
 
 
 def poses(found: Found, mask: Bool[Tensor, "B K"], pair: Tensor) -> list[Pose]:
@@ -91,8 +91,9 @@ class FewShotPose(BaseModel):
         consistency: With a decision: the branch that teaches without being taught ("visual" or "text"), or "both" for
             the symmetric loss of Eq. 5.
         consistency_weight: λ; see also `hooks.ConsistencyRamp`.
-        held_out: Share of the training categories that teach the decision and nothing else. The branches know the
-            categories that they learn from, names most of all: a decision taught by those would trust them too much.
+        held_out: Share of category numbers (by a hash: of few it may be more or fewer) that teach a decision which
+            learns, and nothing else. Branches know what they learn from, names most of all: a decision taught by that
+            would trust them too much. (A gate before a shared decoder learns through it, too.)
         dropout: Rate on backbone features and text embeddings before their projections.
         modality_dropout: How often, in training, a sample does without its support features, and without its texts.
         frozen: Children that do not learn and stay in evaluation mode. With all but `alignment` and `text_projection`,
@@ -135,7 +136,7 @@ class FewShotPose(BaseModel):
             )  # fmt: skip
         self.width, self.heatmap, self.heatmap_weight, self.sigma = width, heatmap, heatmap_weight, sigma
         self.consistency: Teacher = consistency
-        self.consistency_weight, self.held_out, self.ramp = consistency_weight, held_out, 1.0
+        self.consistency_weight, self.ramp = consistency_weight, 1.0
         self.modality_dropout, self.unit_inputs = modality_dropout, unit_inputs
 
         # What is seen and said
@@ -158,6 +159,7 @@ class FewShotPose(BaseModel):
         self.text_matching = MODELS.build({**matching, "prior": None}) if dlf else None  # no picture to start from
         self.text_decoder = MODELS.build({**decoder, "own_offsets": False}) if dlf and decoders == "two" else None
         self.decision = MODELS.build({"type": "Decision", **(decision or {}), "width": width}) if dlf else None
+        self.held_out = held_out if self.decision is not None and [*self.decision.parameters()] else 0.0
 
         self.frozen = tuple(frozen)
         for name in self.frozen:
@@ -286,7 +288,7 @@ class FewShotPose(BaseModel):
             points, layers = self.decoder(fused, adjacency, prompt.mask), [each.expected[None] for each in matches]
         else:
             layers = answers = self._decode(matches, masks, adjacency)
-            if self.decision.rule == "pool":
+            if self.decision.rule == "pool" and not self.training:  # no loss asks for it
                 starts = [each._replace(proposals=fused.proposals) for each in matches]
                 answers = self._decode(starts, masks, adjacency)
             share = weights.transpose(0, 1)[:, None, :, :, None]  # [V, 1, B, K, 1]
@@ -330,9 +332,8 @@ class FewShotPose(BaseModel):
 
     def _held(self, category: Int64[Tensor, "B"]) -> Bool[Tensor, "B"]:
         """Categories that teach the decision alone: a fixed share of the numbers, in no order."""
-        if not self.training:
-            return torch.zeros_like(category, dtype=torch.bool)
-        return category * 2_654_435_761 % 2**32 < self.held_out * 2**32  # Knuth's multiplicative hash
+        share = self.held_out if self.training else 0.0
+        return category * 2_654_435_761 % 2**32 < share * 2**32  # Knuth's multiplicative hash
 
     def _branch_losses(
         self, branch: Branch, query: View, maps: Float[Tensor, "B K h w"], shown: Bool[Tensor, "B K"], name: str

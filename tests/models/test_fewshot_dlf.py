@@ -84,11 +84,11 @@ def test_the_answer_is_the_weighted_average(batch: Episode) -> None:
         torch.testing.assert_close(pose.weights, found.weights[row])
 
 
-@pytest.mark.parametrize("rule", ["gate", "pool"])
+@pytest.mark.parametrize("decision", [{"rule": "gate"}, {"rule": "pool", "powers": (0.7, 0.25)}])
 @pytest.mark.parametrize("decoders", ["two", "shared"])
 @pytest.mark.parametrize("kind", ["visual", "text"])
-def test_a_missing_modality_leaves_the_other_branch(batch: Episode, decoders: str, kind: str, rule: str) -> None:
-    model = build(decoders=decoders, decision={"rule": rule}).eval()
+def test_a_missing_modality_leaves_the_other_branch(batch: Episode, decoders: str, kind: str, decision: dict) -> None:
+    model = build(decoders=decoders, decision=decision).eval()
     given = without_names(batch) if kind == "visual" else without_clicks(batch)
     found = find(model, given)
     branch = found.branches[kind == "text"]
@@ -242,6 +242,19 @@ def test_held_out_categories_teach_the_decision_and_nothing_else(batch: Episode,
 
 def learning_alone(category: int, share: float) -> bool:
     return bool(build(held_out=share).train()._held(torch.tensor([category]))[0])
+
+
+@pytest.mark.parametrize("rule", ["gate", "mean", "confidence", "pool"])
+def test_a_keypoint_without_click_or_name_lies_in_the_crop(batch: Episode, rule: str) -> None:
+    """It may be scored all the same; the corner would be the worst of guesses."""
+    points = build(decision={"rule": rule}).eval()(*without_clicks(without_names(batch)))
+    assert (points > 0.05).all() and (points < 0.95).all()
+
+
+def test_nothing_is_held_out_from_a_decision_that_does_not_learn() -> None:
+    assert build(decision={"rule": "gate"}, held_out=0.25).held_out == 0.25
+    assert build(decision={"rule": "mean"}, held_out=0.25).held_out == 0
+    assert build(decision=None, held_out=0.25).held_out == 0
 
 
 def test_a_decision_needs_both_modalities() -> None:

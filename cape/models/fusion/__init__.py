@@ -2,7 +2,7 @@
 
 alignment: `forward(visual [B, K, D], text [B, K, D], visual_mask [B, K], text_mask [B, K]) -> tokens [B, K, D]`.
 matching:  `forward(feature [B, D, H, W], tokens [B, K, D], mask [B, K]) -> structures.Match`.
-decision:  `forward(matches, present [B, V, K]) -> weights [B, V, K]`.
+decision:  `forward(matches, present [B, V, K]) -> (structures.Match, weights [B, V, K])`.
 """
 
 from cape.models.fusion.alignment import CMAA

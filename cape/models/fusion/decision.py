@@ -25,7 +25,8 @@ class Decision(nn.Module):
         mean        equal weights. Where the branches disagree the mean lies between them, where nothing is.
         confidence  weights go as the peak of the map, without parameters.
         pool        multiplies the two maps, each to a learned power, and asks for the place that both find likely: a
-                    second best of one that the other confirms is found, as no average of two points finds it.
+                    second best of one that the other confirms is found, as no average of two points finds it. Equal
+                    weights then average what the decoders make of that place.
 
     Args:
         width: D.
@@ -55,16 +56,19 @@ class Decision(nn.Module):
     def forward(self, matches: Sequence[Match], present: Bool[Tensor, "B V K"]) -> tuple[Match, Float[Tensor, "B V K"]]:
         """One match out of several, and the weights: they sum to 1 over the branches that have a token for a keypoint.
 
+        A keypoint that one branch alone has a token for is that branch's affair. One that neither has gets equal
+        weights: its place means nothing, but lies inside the crop.
+
         Args:
             matches: Of both branches.
-            present: Which keypoints each branch has a token for; what neither has gets no weight.
+            present: Which keypoints each branch has a token for.
         """
         weights = self._weights(matches, present)
         match = _mixed(matches, weights)
         if self.log_powers is None:
             return match, weights
         log = torch.stack([each.similarity.flatten(-2).log_softmax(dim=-1) for each in matches], dim=1)
-        power = self.log_powers.exp()[:, None] * present
+        power = torch.where(present.all(dim=1, keepdim=True), self.log_powers.exp()[:, None], 1.0) * present
         pooled = (power[..., None] * log).sum(dim=1).view_as(match.similarity)
         return match._replace(
             similarity=pooled, expected=soft_argmax(pooled), proposals=local_soft_argmax(pooled)
@@ -78,8 +82,8 @@ class Decision(nn.Module):
             seen = [_certainty(match) for match in matches] + [match.tokens for match in matches if self.tokens]
             towards_second = self.gate(torch.cat(seen, dim=-1))[..., 0]  # [B, K]
             logits = torch.stack([torch.zeros_like(towards_second), towards_second], dim=1)
-        known = present.any(dim=1, keepdim=True)  # else softmax would have nothing to choose from
-        return logits.masked_fill(~present & known, float("-inf")).softmax(dim=1) * known
+        known = present.any(dim=1, keepdim=True)
+        return torch.where(known, logits.masked_fill(~present & known, float("-inf")), 0.0).softmax(dim=1)
 
 
 def _certainty(match: Match) -> Float[Tensor, "B K 2"]:

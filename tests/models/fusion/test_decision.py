@@ -42,8 +42,10 @@ def test_weights_are_shares_of_the_branches_that_are_there(matches: tuple[Match,
     present[:, 0, 1] = present[:, 1, 2] = present[:, :, 3] = False
     _, weights = deciding(rule=rule)(matches, present)
     assert weights.shape == (2, 2, 5)
-    torch.testing.assert_close(weights.sum(dim=1), torch.tensor([1.0, 1, 1, 0, 1]).expand(2, 5))
-    assert (weights[~present] == 0).all() and (weights >= 0).all()
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(2, 5))
+    lone = present.any(dim=1, keepdim=True) & ~present
+    assert (weights[lone] == 0).all() and (weights >= 0).all()
+    torch.testing.assert_close(weights[:, :, 3], torch.full((2, 2), 0.5))  # nobody knows it: it stays in the crop
 
 
 def test_the_gate_starts_as_the_mean_and_moves_one_keypoint_at_a_time(matches: tuple[Match, Match]) -> None:
@@ -114,9 +116,10 @@ def test_a_pool_finds_the_place_that_both_find_likely() -> None:
     torch.testing.assert_close(fused.similarity.flatten(), expected)
 
 
+@pytest.mark.parametrize("powers", [(1.0, 1.0), (0.7, 0.25)])
 @pytest.mark.parametrize("absent", [0, 1])
-def test_a_pool_of_one_is_that_one(matches: tuple[Match, Match], absent: int) -> None:
+def test_a_pool_of_one_is_that_one(matches: tuple[Match, Match], absent: int, powers: tuple[float, float]) -> None:
     present = torch.ones(2, 2, 5, dtype=torch.bool)
     present[:, absent] = False
-    fused, _ = Decision(width=8, rule="pool")(matches, present)
+    fused, _ = Decision(width=8, rule="pool", powers=powers)(matches, present)
     torch.testing.assert_close(fused.proposals, local_soft_argmax(matches[1 - absent].similarity))
