@@ -220,7 +220,15 @@ def make_runner(
         runner = _runner(config, model, loaders, work_dir=work_dir, resume=resume, launcher=launcher)
     for subset, episodes in data.items():
         runner.logger.info(_account(subset, episodes))
+    if model.held_out:
+        runner.logger.info(f"of the training categories these teach the decision alone: {_held(model, data['train'])}")
     return runner
+
+
+def _held(model: FewShotPose, episodes: Episodes) -> str:
+    names = {number: each.name for number, each in episodes.source.categories.items()}
+    held = [name for number, name in names.items() if model.teaches_decision_alone(torch.tensor(number))]
+    return ", ".join(held) or "none, so it stays as it starts"
 
 
 def _account(subset: str, episodes: Episodes) -> str:

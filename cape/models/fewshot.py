@@ -314,7 +314,7 @@ class FewShotPose(BaseModel):
         maps, shown = gaussian_heatmap(query.points, query.visible, sigma=self.sigma)
         if self.decision is None:
             return self._branch_losses(found.branches[0], query, maps, shown, "loss")
-        held = self._held(category)[:, None]
+        held = self.teaches_decision_alone(category)[:, None] & self.training
         losses: dict[str, Tensor] = {}
         for branch, name in zip(found.branches, ("visual", "text"), strict=True):
             losses |= self._branch_losses(branch, query, maps, shown & ~held, f"loss_{name}")
@@ -330,10 +330,9 @@ class FewShotPose(BaseModel):
             losses["loss_decision"] = decision_loss(self.decision, found, query.points, learnt)
         return losses
 
-    def _held(self, category: Int64[Tensor, "B"]) -> Bool[Tensor, "B"]:
-        """Categories that teach the decision alone: a fixed share of the numbers, in no order."""
-        share = self.held_out if self.training else 0.0
-        return category * 2_654_435_761 % 2**32 < share * 2**32  # Knuth's multiplicative hash
+    def teaches_decision_alone(self, category: Int64[Tensor, "*B"]) -> Bool[Tensor, "*B"]:
+        """Categories held out from the branches in training: a fixed share of the numbers, in no order."""
+        return category * 2_654_435_761 % 2**32 < self.held_out * 2**32  # Knuth's multiplicative hash
 
     def _branch_losses(
         self, branch: Branch, query: View, maps: Float[Tensor, "B K h w"], shown: Bool[Tensor, "B K"], name: str

@@ -241,7 +241,7 @@ def test_held_out_categories_teach_the_decision_and_nothing_else(batch: Episode,
 
 
 def learning_alone(category: int, share: float) -> bool:
-    return bool(build(held_out=share).train()._held(torch.tensor([category]))[0])
+    return bool(build(held_out=share).teaches_decision_alone(torch.tensor(category)))
 
 
 @pytest.mark.parametrize("rule", ["gate", "mean", "confidence", "pool"])
