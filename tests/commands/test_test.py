@@ -67,7 +67,7 @@ def test_what_the_figures_may_be_compared_with(
     official, mini = str(shared_data / "mp100_official"), str(shared_data / "mp100_mini")
     full = said(official, "--split", "4")
     assert "Comparable with the numbers of CapeFormer, GraphCape, CapeX and the fusion paper" in full
-    assert "Not comparable with CapeLLM" in full
+    assert "Not comparable with MetaPoint and FMMP" in full and "CapeLLM (each instance" in full
     few = said(official, "--split", "4", "--episodes", "2")
     assert few == "Comparable with no published number: the episodes are not the official ones (digest)."
     none = said(mini)
