@@ -128,8 +128,10 @@ def familiarity(home: str, *, category: str, split: int) -> str:
         category: Its name, with its id.
         split: 1 to 5.
     """
-    if home == "test":
-        return f"{category} is in the test set of split {split}: an unseen category."
-    if home == "val":
-        return f"{category} is in the validation set of split {split}: not trained on, but weights were chosen by it."
-    return f"{category} is in the training set of split {split}: no unseen category, its models were trained on it."
+    verdicts = {
+        "test": "an unseen category.",
+        "val": "models of that split are not trained on it, but their weights may be chosen by it.",
+        "train": "no unseen category for a model that is trained on that split.",
+    }
+    subset = {"test": "test", "val": "validation", "train": "training"}[home]
+    return f"{category} is in the {subset} set of split {split}: {verdicts[home]}"
