@@ -161,6 +161,11 @@ def test_a_file_of_another_split_is_refused(shared_data: Path, tmp_path: Path, c
         (["--baseline", "nearest", "--backbone", "resnet18.bogus"], "a timm model name"),
         (["--baseline", "nearest", "--backbone", "resnet10t", "--download"], "hf download timm/"),
         (["--baseline", "copy", "--images", "x"], "a method that looks at pictures"),
+        (["--baseline", "copy", "--rate", "0.5"], "--corrupt with it"),
+        (["--baseline", "copy", "--rate", "0"], "--corrupt with it"),
+        (["--baseline", "copy", "--text-pack", "typos"], "expected a trained model"),
+        (["--baseline", "copy", "--cfg-options", "shots=5"], "expected a trained model"),
+        (["--baseline", "copy", "--allow-pickle"], "expected a trained model"),
         (["--baseline", "copy", "--table", "/proc/x.md"], "a file that can be written"),
     ],
 )
