@@ -1,4 +1,4 @@
-"""Drawing poses on pictures, with supervision, and curves of scores, with matplotlib."""
+"""Drawing poses on pictures, with supervision, and sheets of pictures."""
 
 import colorsys
 from collections.abc import Sequence
@@ -63,8 +63,11 @@ def draw_pose(
 
 
 def official_crop(source: Source, index: int, *, size: int) -> UInt8[np.ndarray, "H W 3"]:
-    """What a model is shown of an instance, in `size` pixels a side."""
-    return warp(source.picture(index), crop_square(source.instances[index].box), size=size)
+    """What a model is shown of an instance, in `size` pixels a side: the square around `Instance.around`.
+
+    That is the annotated box, or the whole picture for a `WholePicture`.
+    """
+    return warp(source.picture(index), crop_square(source.instances[index].around), size=size)
 
 
 def enlarge(cells: Float[np.ndarray, "h w"], side: int) -> Float[np.ndarray, "H W"]:

@@ -106,6 +106,23 @@ def test_support_and_query_are_two_instances_of_one_category() -> None:
     assert (rest[0] * rest[1]).mean().abs() < 0.02
 
 
+@pytest.mark.parametrize("which", ["support", "query"])
+def test_no_batch_sees_the_views_of_another(which: str) -> None:
+    """Facing, axis and noise of a view are drawn anew: those of a constant generator would come back in each batch."""
+
+    def two(noise: float) -> list[View]:
+        generator = torch.Generator().manual_seed(0)
+        episodes = [mechanism.draw_episodes(256, generator, mechanism.Damage(noise=noise)) for _ in range(2)]
+        views = [getattr(episode, which) for episode in episodes]
+        return [View(*(each[:, 0] for each in view)) for view in views] if which == "support" else views
+
+    clean, noisy = two(0.0), two(1.0)
+    rest = [own.image - bare.image for own, bare in zip(noisy, clean, strict=True)]
+    assert (rest[0] * rest[1]).mean().abs() < 0.02
+    for trait in (facing, lambda view: cells(view)[:, 6, 0]):
+        assert 0.3 < (trait(clean[0]) == trait(clean[1])).float().mean() < 0.7
+
+
 def test_damage_does_what_it_says_and_nothing_else() -> None:
     clean, texts, supports = draw(), draw(texts=0.5), draw(supports=0.5)
     for damaged in (texts, supports):

@@ -8,6 +8,7 @@ from PIL import Image
 
 from cape.data.drawn import Drawn
 from cape.data.transforms import to_crop
+from cape.data.whole import WholePicture
 from cape.skeleton import Skeleton
 from cape.visualize import Tile, contact_sheet, draw_pose, encode_png, enlarge, keypoint_colours, official_crop
 
@@ -80,3 +81,9 @@ def test_the_official_crop_shows_a_point_on_its_pixel() -> None:
     crop = official_crop(source, 0, size=256)
     row, column = np.unravel_index(crop[..., 0].argmax(), (256, 256))
     assert np.abs(np.array([column, row]) - 256 * inside[np.argmax(instance.visibility)]).max() < 4
+
+
+def test_the_crop_of_a_whole_picture_is_the_whole_picture() -> None:
+    source = Drawn(instances=1, categories=("fish",), size=96)
+    assert np.array_equal(official_crop(WholePicture(source), 0, size=96), source.picture(0))
+    assert not np.array_equal(official_crop(source, 0, size=96), source.picture(0))

@@ -95,7 +95,9 @@ def test(
             "support: jitter, wrong_clicks, unclicked, occluded."
         ),
     ] = None,
-    rate: Annotated[float, typer.Option(help="The share that --corrupt damages, 0 to 1.")] = 0.25,
+    rate: Annotated[
+        float | None, typer.Option(help="The share that --corrupt damages, 0 to 1 (default: 0.25).")
+    ] = None,
     cfg_options: Annotated[list[str] | None, typer.Option(help="KEY=VALUE in the config, as for training.")] = None,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Read a checkpoint that is a pickle (its tensors alone).")
@@ -135,7 +137,14 @@ def test(
             check_writable(target)
     if not baseline and config is None:
         raise UsageError("test", expected="CONFIG CHECKPOINT, or --baseline", got="neither", fix="Name what to score.")
-    damage = CLEAN if corrupt is None else Corruption(kind=corrupt, rate=rate)
+    if corrupt is None and rate is not None:
+        raise UsageError("--rate", expected="--corrupt with it", got="none", fix="Say what to damage, or leave it out.")
+    if config is None and (text_pack is not None or cfg_options or allow_pickle):
+        raise UsageError(
+            "--text-pack, --cfg-options, --allow-pickle", expected="a trained model", got=", ".join(baseline or []),
+            fix="Give CONFIG CHECKPOINT, or leave the flag out.",
+        )  # fmt: skip
+    damage = CLEAN if corrupt is None else Corruption(kind=corrupt, rate=0.25 if rate is None else rate)
     facts, entries = Facts(held_out=held_out), []
     if baseline:
         entries += [

@@ -72,7 +72,8 @@ def variance(
     }, title=title))  # fmt: skip
     note = (
         "The mean PCK@0.2 with each support picture. sd: its standard deviation between supports. sd, fair: the same "
-        "after each query's own mean is taken out; a model that ignores its support has none."
+        "after each query's own mean is taken out; a model that ignores its support has almost none: the support still "
+        "decides which keypoints count."
     )
     tables = [grid(spread_summary(spreads)), grid(spread_table(spreads, pictures))]
     parts = [f"Command:\n\n    {invocation()}", note, *tables]

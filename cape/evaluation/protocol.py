@@ -44,17 +44,19 @@ class Family(NamedTuple):
     size: int
     padding: float
     thresholds: tuple[float, ...]
-    remark: str = ""
     mask: Literal["support", "query"] = "support"
-    official: bool = True
-    """It draws the official episodes."""
+    instead: str = ""
+    """What it does in place of drawing the official episodes; empty: it draws them."""
 
 
 FAMILIES = (
     Family("CapeFormer, GraphCape, CapeX and the fusion paper", 256, 1.25, THRESHOLDS),
-    Family("MetaPoint and FMMP", 256, 1.25, THRESHOLDS[:4], "their mPCK is mPCK(.05-.20), their files are their own"),
+    Family(
+        "MetaPoint and FMMP", 256, 1.25, THRESHOLDS[:4],
+        instead="annotations and class ids are unified, so that episodes are drawn from other pools",
+    ),
     Family("EdgeCape", 224, 1.25, THRESHOLDS),
-    Family("CapeLLM", 224, 1.0, THRESHOLDS, mask="query", official=False),
+    Family("CapeLLM", 224, 1.0, THRESHOLDS, "query", "each instance is asked once, without episodes"),
 )  # fmt: skip
 
 
@@ -90,8 +92,8 @@ def _faults(protocol: Protocol) -> list[str]:
 def _differences(protocol: Protocol, family: Family) -> list[str]:
     """What sets a protocol apart from a family's own."""
     found = []
-    if not family.official:
-        found.append("each instance is asked once, without episodes")
+    if family.instead:
+        found.append(family.instead)
     if protocol.mask != family.mask:
         counted = {"support": "query and every support show", "query": "the query shows"}
         found.append(f"keypoints count that {counted[family.mask]}")
@@ -109,8 +111,7 @@ def verdict(protocol: Protocol) -> list[str]:
     shared = _faults(protocol)
     if shared:
         return [f"Comparable with no published number: {'; '.join(shared)}."]
-    remarks = {family.name: f" ({family.remark})" if family.remark else "" for family in FAMILIES}
-    fit = [f"{name}{remarks[name]}" for name, faults in reasons.items() if not faults]
+    fit = [name for name, faults in reasons.items() if not faults]
     rest = [f"{name} ({'; '.join(faults)})" for name, faults in reasons.items() if faults]
     sentences = [f"Comparable with the numbers of {'; '.join(fit)}."] if fit else []
     return [*sentences, f"Not comparable with {'; '.join(rest)}."]
@@ -127,8 +128,10 @@ def familiarity(home: str, *, category: str, split: int) -> str:
         category: Its name, with its id.
         split: 1 to 5.
     """
-    if home == "test":
-        return f"{category} is in the test set of split {split}: an unseen category."
-    if home == "val":
-        return f"{category} is in the validation set of split {split}: not trained on, but weights were chosen by it."
-    return f"{category} is in the training set of split {split}: no unseen category, its models were trained on it."
+    verdicts = {
+        "test": "an unseen category.",
+        "val": "models of that split are not trained on it, but their weights may be chosen by it.",
+        "train": "no unseen category for a model that is trained on that split.",
+    }
+    subset = {"test": "test", "val": "validation", "train": "training"}[home]
+    return f"{category} is in the {subset} set of split {split}: {verdicts[home]}"

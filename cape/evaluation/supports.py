@@ -31,7 +31,8 @@ def support_spread(
 
     An episode has 15 queries of 80 or so, and which ones is luck: a method that never looks at its support would
     still have another mean with each. For `fair` each pair counts by how far it lies from the mean of its query
-    over all supports, and the category's mean is added back. That method then has no spread.
+    over all supports, and the category's mean is added back. That method then has almost no spread: what is
+    left is that the support decides which keypoints count.
 
     Args:
         scores: Of one category's pairs.

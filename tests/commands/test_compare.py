@@ -9,35 +9,50 @@ from PIL import Image
 from cape import figures
 from cape.commands import compare, main
 from cape.commands.compare import main as tools_compare
+from cape.data.episodes import pose_table
+from cape.data.mp100 import MP100
 from cape.runs import table_run
+
+KINDS = ("visual", "text", "dlf")
 
 
 def arguments(runs: Path, data: Path, out: Path, *more: str) -> list[str]:
-    configs = [str(runs / f"{kind}.py") for kind in ("visual", "text", "dlf")]
+    configs = [str(runs / f"{kind}.py") for kind in KINDS]
     return [*configs, "--data", str(data), "--work-dir", str(runs), "--out", str(out), *more]
+
+
+def scored(runs: Path, data: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pairs of the table, their scores by model (a column each), and how many keypoints each counts."""
+    source = MP100(root=data, split=1, subset="test", pattern="*split{split}_{subset}.json*", text_pack=None)
+    found = [table_run(runs, str(runs / f"{kind}.py"), split=1, seed=0) for kind in KINDS]
+    pairs, table = found[0].pairs(source, shots=1).table, pose_table(source.instances)
+    counted = np.array([(table.visible[first] & table.visible[query]).sum() for first, query in pairs])
+    return pairs, np.stack([run.scores[f"{run.name}|PCK@0.20"] for run in found], axis=1), counted
 
 
 @pytest.mark.parametrize("choose", ["random", "disagree"])
 def test_the_sheet_shows_what_was_scored(
     choose: str, table_runs: Path, drawn_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn = []
-    whole = figures.picture_grid
+    drawn, chosen = [], []
+    whole, one = figures.picture_grid, compare._row
     monkeypatch.setattr(figures, "picture_grid", lambda rows: drawn.extend(rows) or whole(rows))
+    monkeypatch.setattr(compare, "_row", lambda *of: chosen.append(of[2].tolist()) or one(*of))
     out = tmp_path / "sheet.png"
     assert tools_compare(arguments(table_runs, drawn_set, out, "--rows", "2", "--choose", choose)) == 0
     titles = [[panel.title for panel in row] for row in drawn]
-    middle = ["visual", "text", "dlf", "ground truth"]
+    middle = [*KINDS, "ground truth"]
     assert titles == [["support: arrow", *middle], ["support: fish", *middle]]
-    found = {
-        kind: table_run(table_runs, str(table_runs / f"{kind}.py"), split=1, seed=0).scores
-        for kind in ("visual", "text", "dlf")
-    }
-    category = found["dlf"]["category"]
-    for row, number in zip(drawn, dict.fromkeys(category.tolist()), strict=True):
-        figures_of_pairs = np.stack([found[kind][f"{kind}|PCK@0.20"][category == number] for kind in found], axis=1)
-        shown = [float(panel.caption.split(": ")[1]) for panel in row[1:4]]
-        assert (np.abs(figures_of_pairs - shown) < 0.051).all(axis=1).any()
+    pairs, scores, counted = scored(table_runs, drawn_set)
+    category = table_run(table_runs, str(table_runs / "dlf.py"), split=1, seed=0).scores["category"]
+    differing = (scores.max(axis=1) - scores.min(axis=1)) * counted
+    luck = np.random.default_rng(0).random(len(pairs))
+    for row, pair, number in zip(drawn, chosen, dict.fromkeys(category.tolist()), strict=True):
+        mine = np.flatnonzero(category == number)
+        expected = mine[(luck if choose == "random" else differing)[mine].argmax()]
+        assert pair == pairs[expected].tolist()
+        assert [panel.caption for panel in row[1:4]] == [f"PCK@0.20: {score:.1f}" for score in scores[expected]]
+        assert row[4].caption == f"{counted[expected]} keypoints"
         assert not np.array_equal(row[1].picture, row[2].picture)
     with Image.open(out) as file:
         assert file.size == (round(160 * (0.05 + 5 * 2.1)), round(160 * (0.05 + 2 * 2.7)))

@@ -67,7 +67,7 @@ def test_what_the_figures_may_be_compared_with(
     official, mini = str(shared_data / "mp100_official"), str(shared_data / "mp100_mini")
     full = said(official, "--split", "4")
     assert "Comparable with the numbers of CapeFormer, GraphCape, CapeX and the fusion paper" in full
-    assert "Not comparable with CapeLLM" in full
+    assert "Not comparable with MetaPoint and FMMP" in full and "CapeLLM (each instance" in full
     few = said(official, "--split", "4", "--episodes", "2")
     assert few == "Comparable with no published number: the episodes are not the official ones (digest)."
     none = said(mini)
@@ -161,6 +161,11 @@ def test_a_file_of_another_split_is_refused(shared_data: Path, tmp_path: Path, c
         (["--baseline", "nearest", "--backbone", "resnet18.bogus"], "a timm model name"),
         (["--baseline", "nearest", "--backbone", "resnet10t", "--download"], "hf download timm/"),
         (["--baseline", "copy", "--images", "x"], "a method that looks at pictures"),
+        (["--baseline", "copy", "--rate", "0.5"], "--corrupt with it"),
+        (["--baseline", "copy", "--rate", "0"], "--corrupt with it"),
+        (["--baseline", "copy", "--text-pack", "typos"], "expected a trained model"),
+        (["--baseline", "copy", "--cfg-options", "shots=5"], "expected a trained model"),
+        (["--baseline", "copy", "--allow-pickle"], "expected a trained model"),
         (["--baseline", "copy", "--table", "/proc/x.md"], "a file that can be written"),
     ],
 )

@@ -66,7 +66,20 @@ def test_a_second_modality_that_does_not() -> None:
     noisy = [{number: 20 + rng.normal(0, 20, len(split.category)) for number, split in SPLITS.items()}]
     unsure = Trial("unsure", "fused", runs(40), {"drop": {0.5: noisy}})
     (line,) = verdicts([unsure, TEXT], "drop", [0.5], SPLITS, damages="text")
-    assert "though the interval holds 0" in line
+    assert "though the interval holds 0; at worst" in line
+
+
+def test_the_worst_rate_decides() -> None:
+    """At 0.1 nothing is lost where the names lose 10 %; at 0.5 the mean over rates would hide 60 % against 50 %."""
+    fused = FUSED._replace(clean=runs(80), damaged={"drop": {0.1: runs(80), 0.5: runs(32)}})
+    (line,) = verdicts([fused, TEXT], "drop", [0.1, 0.5], SPLITS, damages="text")
+    assert "both loses 30.0 %, names 30.0 %; difference +0.0 (+0.0 to +0.0), though the interval holds 0;" in line
+    assert line.endswith("at worst at 0.5: +10.0 (+10.0 to +10.0). No larger share: no.")
+    better = fused._replace(damaged={"drop": {0.1: runs(72), 0.5: runs(32)}})
+    names = TEXT._replace(damaged={"drop": {0.1: runs(36, 36), 0.5: runs(8, 8)}})
+    (line,) = verdicts([better, names], "drop", [0.1, 0.5], SPLITS, damages="text")
+    assert "difference -10.0" in line
+    assert line.endswith("at worst at 0.1: +0.0 (+0.0 to +0.0). No larger share: yes.")
 
 
 def test_without_the_branch_nothing_is_claimed() -> None:
