@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
+from cape.ablations import Row, parse_row
 from cape.data.episodes import QUERIES, Pairs, Source, official_pairs
 from cape.errors import DataError, UsageError
 from cape.files import write_atomically
@@ -145,14 +146,13 @@ def table_run(work_dir: Path, row: str, *, split: int, seed: int) -> TableRun:
         seed: Of the training.
 
     Raises:
-        UsageError: There is no such run, or it is not complete.
+        UsageError: It is no row, there is no such run, or it is not complete.
         DataError: Its scores are damaged.
     """
-    name, _, config = row.split(",", maxsplit=1)[0].rpartition("=")
-    name = name or Path(config).stem
-    folder = work_dir / name / f"split{split}_seed{seed}"
+    asked = parse_row(row)
+    folder = run_folder(work_dir, asked.name, split=split, seed=seed)
     try:
-        options = json.loads((folder / "command.json").read_text(encoding="utf-8"))[-1][1::2]
+        options = json.loads((folder / "command.json").read_text(encoding="utf-8"))[2][1::2]
     except (OSError, ValueError, LookupError) as error:
         raise UsageError(
             str(folder),
@@ -160,20 +160,31 @@ def table_run(work_dir: Path, row: str, *, split: int, seed: int) -> TableRun:
             got=str(error),
             fix="Run `cape table` with this row, split and seed.",
         ) from error
-    scores = read_scores(folder / "scores.npz")
-    return TableRun(name, config, split, [f"split={split}", *options], weights_path(folder, "best"), scores)
+    scores = read_scores(folder / "scores.npz", asked)
+    return TableRun(asked.name, asked.config, split, [f"split={split}", *options], weights_path(folder, "best"), scores)
 
 
-def read_scores(path: Path) -> dict[str, np.ndarray]:
+def run_folder(work_dir: Path, name: str, *, split: int, seed: int) -> Path:
+    """Where `cape table` keeps one run of a row."""
+    return work_dir / name / f"split{split}_seed{seed}"
+
+
+def read_scores(path: Path, row: Row | None = None) -> dict[str, np.ndarray]:
     """The scores of one split, as `cape test --scores` writes them, without its number in the keys.
+
+    Args:
+        path: The file.
+        row: What was tested, if a row of a table: its methods get its name in place of its config's.
 
     Raises:
         DataError: Missing or damaged.
     """
+    config, name = (Path(row.config).stem, row.name) if row else ("", "")
     try:
         with np.load(path) as content:
-            return {key.split("|", 1)[1]: content[key] for key in content.files}
+            found = {key.split("|", 1)[1]: content[key] for key in content.files}
     except (OSError, ValueError, IndexError, zipfile.BadZipFile) as error:
         raise DataError(
             str(path), expected="scores that cape test wrote", got=str(error), fix="Remove it: the run is repeated."
         ) from error
+    return {name + key.removeprefix(config) if "|" in key else key: values for key, values in found.items()}

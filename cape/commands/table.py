@@ -38,11 +38,6 @@ class Run(NamedTuple):
         return self.folder / "scores.npz"
 
     @property
-    def weights(self) -> Path:
-        """Its best weights."""
-        return self.folder / "checkpoints" / "best.safetensors"
-
-    @property
     def title(self) -> str:
         """For people."""
         return (
@@ -95,14 +90,17 @@ def table(
     """
     from cape.ablations import parse_rows, rows_of
     from cape.commands.console import say
+    from cape.runs import run_folder
 
     check_writable(out)
-    rows = parse_rows([*(configs or []), *(row for name in ablation or [] for row in rows_of(name, size))])
+    texts = [*(configs or []), *(row for name in ablation or [] for row in rows_of(name, size))]
+    # Ablations share rows. The last place counts: the last row is the one that others are compared with.
+    rows = parse_rows(list(dict.fromkeys(reversed(texts)))[::-1])
     numbers, runs_seeds = _numbers("--splits", splits), _numbers("--seeds", seeds)
     if not set(numbers) <= {1, 2, 3, 4, 5}:
         raise UsageError("--splits", expected="numbers from 1 to 5", got=splits, fix="Mend it.")
     runs = [
-        Run(row, split, seed, _folder(work_dir, row.name, split, seed))
+        Run(row, split, seed, run_folder(work_dir, row.name, split=split, seed=seed))
         for seed in runs_seeds
         for row in rows
         for split in numbers
@@ -145,10 +143,6 @@ class Recipe(NamedTuple):
     """Also of testing: a model's options, or the baselines' names."""
 
 
-def _folder(work_dir: Path, name: str, split: int, seed: int) -> Path:
-    return work_dir / name / f"split{split}_seed{seed}"
-
-
 def _run(each: Run, recipe: Recipe, work_dir: Path, jobs: int) -> float:
     """Carry a run out and leave its record; returns seconds."""
     begin = time.monotonic()
@@ -179,18 +173,21 @@ def _numbers(flag: str, text: str) -> list[int]:
 
 def _commands(each: Run, recipe: Recipe, work_dir: Path) -> Iterator[list[str]]:
     """What a run consists of."""
+    from cape.runs import run_folder, weights_path
+
     scores = ["--scores", str(each.scores)]
     if each.row is None:
         yield ["test", *recipe.test, *recipe.own, "--split", str(each.split), *scores]
         return
     start = []
     if each.row.start is not None:
-        before = each._replace(folder=_folder(work_dir, each.row.start, each.split, each.seed))
-        start = ["--start-from", str(before.weights)]
+        before = run_folder(work_dir, each.row.start, split=each.split, seed=each.seed)
+        start = ["--start-from", str(weights_path(before, "best"))]
     own = ["--split", str(each.split), "--seed", str(each.seed), "--work-dir", str(each.folder), "--resume"]
     yield ["train", each.row.config, *recipe.train, *own, *start]
     split = ["--cfg-options", f"split={each.split}"]
-    yield ["test", each.row.config, str(each.weights), *recipe.test, *recipe.own, *split, *scores]
+    weights = str(weights_path(each.folder, "best"))
+    yield ["test", each.row.config, weights, *recipe.test, *recipe.own, *split, *scores]
 
 
 def _carry_out(each: Run, command: Sequence[str], *, threads: int) -> None:
@@ -236,7 +233,7 @@ def _collect(runs: list[Run]) -> "tuple[list[Method], dict[int, Split]]":
     splits: dict[int, Split] = {}
     found: dict[str, dict[int, dict[int, dict[str, np.ndarray]]]] = {}
     for each in sorted(runs, key=lambda each: each.row is not None):
-        scores = read_scores(each.scores)
+        scores = read_scores(each.scores, each.row)
         pairs = Split(*(scores.pop(field) for field in Split._fields))
         known = splits.setdefault(each.split, pairs)
         if not np.array_equal(known.query, pairs.query):
@@ -245,8 +242,6 @@ def _collect(runs: list[Run]) -> "tuple[list[Method], dict[int, Split]]":
             )
         for key, values in scores.items():
             method, figure = key.rsplit("|", 1)
-            if each.row is not None:  # scores are named by the config
-                method = each.row.name + method.removeprefix(Path(each.row.config).stem)
             found.setdefault(method, {}).setdefault(each.seed, {}).setdefault(each.split, {})[figure] = values
     order = dict(sorted(splits.items()))
     return [Method(name, list(by_seed.values())) for name, by_seed in found.items()], order

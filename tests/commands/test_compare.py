@@ -43,6 +43,19 @@ def test_the_sheet_shows_what_was_scored(
         assert file.size == (round(160 * (0.05 + 5 * 2.1)), round(160 * (0.05 + 2 * 2.7)))
 
 
+def test_named_rows(table_runs: Path, drawn_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    whole = figures.picture_grid
+    monkeypatch.setattr(figures, "picture_grid", lambda rows: drawn.extend(rows) or whole(rows))
+    row = f"mean={table_runs / 'dlf.py'},model.decision.rule=mean"
+    more = ["--rows", "2", "--choose", "disagree"]
+    assert main(["compare", row, *arguments(table_runs, drawn_set, tmp_path / "sheet.png", *more)]) == 0
+    assert [panel.title for panel in drawn[0]][1:-1] == ["mean", "visual", "text", "dlf"]
+    kept = table_run(table_runs, row, split=1, seed=0)
+    captions = [float(row[1].caption.split(": ")[1]) for row in drawn]
+    assert all((np.abs(kept.scores["mean|PCK@0.20"] - each) < 0.051).any() for each in captions)
+
+
 def test_rows_are_spread_over_categories_before_any_comes_twice() -> None:
     category = np.repeat([4, 4, 2, 9], 5)
     weights = np.arange(20.0)

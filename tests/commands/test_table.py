@@ -106,6 +106,17 @@ def test_an_ablation_is_a_list_of_rows(fake_runs: list, tmp_path: Path, capsys: 
     assert "--ablation" in capsys.readouterr().err and fake_runs == []
 
 
+def test_ablations_share_rows(fake_runs: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = {"one": ["bad.py", "good.py"], "two": ["x=bad.py,a=1", "good.py"], "three": ["good.py", "y=bad.py,a=2"]}
+    monkeypatch.setattr("cape.ablations.rows_of", lambda name, size: shared[name])
+    paths = ["--data", "x", "--work-dir", str(tmp_path / "work"), "--out", str(tmp_path / "table.md"), "--splits", "1"]
+    assert main(["table", *paths, "--ablation", "one", "--ablation", "two"]) == 0
+    assert sum(each[0] == "train" for each in fake_runs) == 3
+    assert "| good - x | +60.00" in (tmp_path / "table.md").read_text()
+    assert main(["table", *paths, "--ablation", "one", "--ablation", "three"]) == 0
+    assert "| y - good | -60.00" in (tmp_path / "table.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("more", "words"), [(["--splits", "6"], "1 to 5"), (["--seeds", "a,b"], "commas"), (["--splits", ""], "commas")]
 )

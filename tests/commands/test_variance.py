@@ -30,6 +30,13 @@ def test_table_and_plot(table_runs: Path, drawn_set: Path, tmp_path: Path) -> No
         assert file.size[0] == 8 * 160
 
 
+def test_named_rows(table_runs: Path, drawn_set: Path, tmp_path: Path) -> None:
+    row = f"mean={table_runs / 'dlf.py'},model.decision.rule=mean"
+    assert main(["variance", row, *arguments(table_runs, drawn_set, tmp_path)]) == 0
+    text = (tmp_path / "x.md").read_text()
+    assert "| arrow | mean |" in " ".join(text.split())
+
+
 def test_another_data_set_is_refused(
     table_runs: Path, drawn_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
