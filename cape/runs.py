@@ -146,14 +146,18 @@ def table_run(work_dir: Path, row: str, *, split: int, seed: int) -> TableRun:
         seed: Of the training.
 
     Raises:
-        UsageError: It is no row, there is no such run, or it is not complete.
+        UsageError: It is no row, there is no such run, it is not complete, or it is one of another config.
         DataError: Its scores are damaged.
     """
     asked = parse_row(row)
     folder = run_folder(work_dir, asked.name, split=split, seed=seed)
     try:
-        options = json.loads((folder / "command.json").read_text(encoding="utf-8"))[2][1::2]
-    except (OSError, ValueError, LookupError) as error:
+        _, _, flags, *told = json.loads((folder / "command.json").read_text(encoding="utf-8"))
+        if told and told[0]["config"] != asked.config:
+            raise UsageError(
+                str(folder), expected=f"a run of {asked.config}", got=told[0]["config"], fix="Mend the row."
+            )
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise UsageError(
             str(folder),
             expected="a complete run",
@@ -161,7 +165,8 @@ def table_run(work_dir: Path, row: str, *, split: int, seed: int) -> TableRun:
             fix="Run `cape table` with this row, split and seed.",
         ) from error
     scores = read_scores(folder / "scores.npz", asked)
-    return TableRun(asked.name, asked.config, split, [f"split={split}", *options], weights_path(folder, "best"), scores)
+    options = [f"split={split}", *flags[1::2]]
+    return TableRun(asked.name, asked.config, split, options, weights_path(folder, "best"), scores)
 
 
 def run_folder(work_dir: Path, name: str, *, split: int, seed: int) -> Path:

@@ -114,9 +114,9 @@ def table(
     def recipe(each: Run) -> Recipe:
         options = [*(cfg_options or []), *each.row.options] if each.row else []
         flags = [word for option in options for word in ("--cfg-options", option)]
-        return Recipe([*train_flags, *flags], test_flags, flags if each.row else names)
+        return Recipe([*train_flags, *flags], test_flags, flags if each.row else names, _told(each.row))
 
-    open_runs = [each for each in runs if not _is_complete(each, json.dumps(recipe(each)))]
+    open_runs = [each for each in runs if not _is_complete(each, recipe(each).record)]
     say(f"{len(runs) - len(open_runs)} of {len(runs)} runs are complete.")
     failed, done = [], 0
     for stage in (False, True):  # what starts from another row's weights comes after it
@@ -141,6 +141,20 @@ class Recipe(NamedTuple):
     test: list[str]
     own: list[str]
     """Also of testing: a model's options, or the baselines' names."""
+    row: dict[str, str | None] = {}  # noqa: RUF012 (never changed)
+    """What its folder's name does not tell of a row."""
+
+    @property
+    def record(self) -> str:
+        """As it is kept beside a run; that of a plain row holds the flags alone."""
+        return json.dumps(self if self.row else self[:3])
+
+
+def _told(row: "Row | None") -> dict[str, str | None]:
+    """The config and the start of a row, unless its name says all."""
+    if row is None or (row.name == Path(row.config).stem and row.start is None):
+        return {}
+    return {"config": row.config, "start": row.start}
 
 
 def _run(each: Run, recipe: Recipe, work_dir: Path, jobs: int) -> float:
@@ -148,7 +162,7 @@ def _run(each: Run, recipe: Recipe, work_dir: Path, jobs: int) -> float:
     begin = time.monotonic()
     for command in _commands(each, recipe, work_dir):
         _carry_out(each, command, threads=max(1, (os.cpu_count() or 1) // jobs))
-    write_atomically(each.folder / "command.json", json.dumps(recipe))
+    write_atomically(each.folder / "command.json", recipe.record)
     return time.monotonic() - begin
 
 
