@@ -1,5 +1,6 @@
 """A training run's folder: what lies where, and which run it belongs to; and the runs that `cape table` made."""
 
+import io
 import json
 import re
 import zipfile
@@ -174,8 +175,24 @@ def run_folder(work_dir: Path, name: str, *, split: int, seed: int) -> Path:
     return work_dir / name / f"split{split}_seed{seed}"
 
 
+def grouping(source: Source, pairs: Pairs) -> dict[str, np.ndarray]:
+    """Of each pair: its query, its category, and whether that has real keypoint names."""
+    query = pairs.table[:, -1]
+    category = np.array([source.instances[row].category for row in query.tolist()])
+    names = {key: any(each.texts) for key, each in source.categories.items()}
+    return {"query": query, "category": category, "named": np.array([names[key] for key in category.tolist()])}
+
+
+def write_scores(path: Path, scores: Mapping[int, Mapping[str, np.ndarray]]) -> None:
+    """Keep what belongs to the pairs of each split: their grouping, and scores."""
+    file = io.BytesIO()
+    flat = {f"{split}|{key}": values for split, mine in scores.items() for key, values in mine.items()}
+    np.savez_compressed(file, **flat)  # type: ignore[arg-type]
+    write_atomically(path, file.getvalue())
+
+
 def read_scores(path: Path, row: Row | None = None) -> dict[str, np.ndarray]:
-    """The scores of one split, as `cape test --scores` writes them, without its number in the keys.
+    """The scores of one split, as `write_scores` keeps them.
 
     Args:
         path: The file.
@@ -190,6 +207,6 @@ def read_scores(path: Path, row: Row | None = None) -> dict[str, np.ndarray]:
             found = {key.split("|", 1)[1]: content[key] for key in content.files}
     except (OSError, ValueError, IndexError, zipfile.BadZipFile) as error:
         raise DataError(
-            str(path), expected="scores that cape test wrote", got=str(error), fix="Remove it: the run is repeated."
+            str(path), expected="scores of pairs", got=str(error), fix="Remove it: the run is repeated."
         ) from error
     return {name + key.removeprefix(config) if "|" in key else key: values for key, values in found.items()}

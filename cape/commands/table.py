@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import numpy as np
 import typer
 
-from cape.commands import invocation, run
+from cape.commands import invocation, listed, run, split_numbers
 from cape.errors import DataError, UsageError
 from cape.files import check_writable, write_atomically
 
@@ -96,9 +96,7 @@ def table(
     texts = [*(configs or []), *(row for name in ablation or [] for row in rows_of(name, size))]
     # Ablations share rows. The last place counts: the last row is the one that others are compared with.
     rows = parse_rows(list(dict.fromkeys(reversed(texts)))[::-1])
-    numbers, runs_seeds = _numbers("--splits", splits), _numbers("--seeds", seeds)
-    if not set(numbers) <= {1, 2, 3, 4, 5}:
-        raise UsageError("--splits", expected="numbers from 1 to 5", got=splits, fix="Mend it.")
+    numbers, runs_seeds = split_numbers(splits), listed("--seeds", seeds)
     runs = [
         Run(row, split, seed, run_folder(work_dir, row.name, split=split, seed=seed))
         for seed in runs_seeds
@@ -176,13 +174,6 @@ def _is_complete(each: Run, made_by: str) -> bool:
             str(each.folder), expected=f"a run with {made_by}", got=theirs, fix="Use another --work-dir, or remove it."
         )
     return True
-
-
-def _numbers(flag: str, text: str) -> list[int]:
-    try:
-        return list(dict.fromkeys(int(each) for each in text.split(",")))
-    except ValueError as error:
-        raise UsageError(flag, expected="numbers with commas between them", got=text, fix="For example 1,2.") from error
 
 
 def _commands(each: Run, recipe: Recipe, work_dir: Path) -> Iterator[list[str]]:

@@ -53,4 +53,4 @@ def test_bad_splits(
     splits: str, table_runs: Path, drawn_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert main(["variance", *arguments(table_runs, drawn_set, tmp_path), "--splits", splits]) == 1
-    assert "from 1 to 5" in " ".join(capsys.readouterr().err.split())
+    assert "--splits: expected numbers" in " ".join(capsys.readouterr().err.split())
