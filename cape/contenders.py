@@ -1,15 +1,16 @@
 """What an evaluation scores: trained models and training-free baselines, behind one `predict`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from mmengine.config import Config
 
 from cape.configuration import load_config, parse_options
 from cape.data.corruption import CLEAN, Corruption
-from cape.data.episodes import Episodes, Pairs, Source, pose_table
-from cape.data.mp100 import MP100, is_own, split_table
+from cape.data.episodes import EPISODES, Episodes, Pairs, Source, pose_table
+from cape.data.mp100 import GROUPS, MP100, PATTERN, is_own, split_table
 from cape.data.prompts import Style
 from cape.engine import load_model
 from cape.errors import UsageError
@@ -30,6 +31,48 @@ class Facts(NamedTuple):
     pattern: str | None = None
     text_pack: str | None = "mp100"
     text_style: Style = "framed"
+
+    @classmethod
+    def of(cls, settings: Config) -> "Facts":
+        """Those of a config."""
+        return cls(*(settings[each] for each in cls._fields))
+
+    def source(self, root: Path, *, split: int, pattern: str | None = None, **options: Any) -> MP100:
+        """What the model is tested on: its categories, and names as it was taught to read them.
+
+        Args:
+            root: Folder with the annotations.
+            split: 1 to 5.
+            pattern: Of the files' names, in place of the config's.
+            options: Of `MP100`, for example its subset, test by default.
+
+        Raises:
+            CapeError: As `MP100`.
+        """
+        fixed = {"text_pack": self.text_pack, "text_style": self.text_style, "held_out": self.held_out}
+        pattern = pattern or self.pattern or PATTERN
+        return MP100(root=root, split=split, pattern=pattern, **fixed, **{"subset": "test", **options})
+
+
+def official_episodes(data: MP100) -> int:
+    """How many a category has in the official evaluation of what was read."""
+    return GROUPS[data.held_out].episodes if data.held_out and data.subset == "test" else EPISODES[data.subset]
+
+
+def same_pairs(drawn: Sequence[tuple[str, Pairs]]) -> Pairs:
+    """The pairs that models share, by the models' names.
+
+    Raises:
+        UsageError: They differ.
+    """
+    (first, pairs), *others = drawn
+    for name, each in others:
+        if not np.array_equal(each.table, pairs.table):
+            raise UsageError(
+                name, expected=f"the pairs of {first}: {pairs.digest()}", got=each.digest(),
+                fix="Set models of equal shots and equal test data side by side.",
+            )  # fmt: skip
+    return pairs
 
 
 Prediction = tuple[str, np.ndarray]
@@ -83,12 +126,16 @@ class Trained(NamedTuple):
         del method
         return self.model.visual.size
 
+    def episodes(self, source: Source, pairs: Pairs) -> Episodes:
+        """As the model is shown them: its own size of views, and all keypoints that it can be asked for."""
+        union = self.model.support is not None and self.model.support.shots == "shown"
+        return Episodes(source=source, pairs=pairs, size=self.model.visual.size, asked="any" if union else "all")
+
     def predict(
         self, source: Source, pairs: Pairs, workers: int, progress: Progress, corruption: Corruption = CLEAN
     ) -> Iterator[Prediction]:
         """Proposals, then refined points."""
-        union = self.model.support is not None and self.model.support.shots == "shown"
-        episodes = Episodes(source=source, pairs=pairs, size=self.model.visual.size, asked="any" if union else "all")
+        episodes = self.episodes(source, pairs)
         refined, proposals = predict_all(
             self.model, episodes, workers=workers, progress=progress, corruption=corruption
         )
@@ -135,7 +182,7 @@ def load_trained(
     model = load_model(
         settings, checkpoint, allow_pickle=allow_pickle, download=download, device=device, changed=changes
     )
-    return Trained(Path(config).stem, model, Facts(*(settings[each] for each in Facts._fields)))
+    return Trained(Path(config).stem, model, Facts.of(settings))
 
 
 def notes_on(

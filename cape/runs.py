@@ -1,5 +1,6 @@
 """A training run's folder: what lies where, and which run it belongs to; and the runs that `cape table` made."""
 
+import io
 import json
 import re
 import zipfile
@@ -11,6 +12,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
+from cape.ablations import Row, parse_row
 from cape.data.episodes import QUERIES, Pairs, Source, official_pairs
 from cape.errors import DataError, UsageError
 from cape.files import write_atomically
@@ -145,35 +147,66 @@ def table_run(work_dir: Path, row: str, *, split: int, seed: int) -> TableRun:
         seed: Of the training.
 
     Raises:
-        UsageError: There is no such run, or it is not complete.
+        UsageError: It is no row, there is no such run, it is not complete, or it is one of another config.
         DataError: Its scores are damaged.
     """
-    name, _, config = row.split(",", maxsplit=1)[0].rpartition("=")
-    name = name or Path(config).stem
-    folder = work_dir / name / f"split{split}_seed{seed}"
+    asked = parse_row(row)
+    folder = run_folder(work_dir, asked.name, split=split, seed=seed)
     try:
-        options = json.loads((folder / "command.json").read_text(encoding="utf-8"))[-1][1::2]
-    except (OSError, ValueError, LookupError) as error:
+        _, _, flags, *told = json.loads((folder / "command.json").read_text(encoding="utf-8"))
+        if told and told[0]["config"] != asked.config:
+            raise UsageError(
+                str(folder), expected=f"a run of {asked.config}", got=told[0]["config"], fix="Mend the row."
+            )
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise UsageError(
             str(folder),
             expected="a complete run",
             got=str(error),
             fix="Run `cape table` with this row, split and seed.",
         ) from error
-    scores = read_scores(folder / "scores.npz")
-    return TableRun(name, config, split, [f"split={split}", *options], weights_path(folder, "best"), scores)
+    scores = read_scores(folder / "scores.npz", asked)
+    options = [f"split={split}", *flags[1::2]]
+    return TableRun(asked.name, asked.config, split, options, weights_path(folder, "best"), scores)
 
 
-def read_scores(path: Path) -> dict[str, np.ndarray]:
-    """The scores of one split, as `cape test --scores` writes them, without its number in the keys.
+def run_folder(work_dir: Path, name: str, *, split: int, seed: int) -> Path:
+    """Where `cape table` keeps one run of a row."""
+    return work_dir / name / f"split{split}_seed{seed}"
+
+
+def grouping(source: Source, pairs: Pairs) -> dict[str, np.ndarray]:
+    """Of each pair: its query, its category, and whether that has real keypoint names."""
+    query = pairs.table[:, -1]
+    category = np.array([source.instances[row].category for row in query.tolist()])
+    names = {key: any(each.texts) for key, each in source.categories.items()}
+    return {"query": query, "category": category, "named": np.array([names[key] for key in category.tolist()])}
+
+
+def write_scores(path: Path, scores: Mapping[int, Mapping[str, np.ndarray]]) -> None:
+    """Keep what belongs to the pairs of each split: their grouping, and scores."""
+    file = io.BytesIO()
+    flat = {f"{split}|{key}": values for split, mine in scores.items() for key, values in mine.items()}
+    np.savez_compressed(file, **flat)  # type: ignore[arg-type]
+    write_atomically(path, file.getvalue())
+
+
+def read_scores(path: Path, row: Row | None = None) -> dict[str, np.ndarray]:
+    """The scores of one split, as `write_scores` keeps them.
+
+    Args:
+        path: The file.
+        row: What was tested, if a row of a table: its methods get its name in place of its config's.
 
     Raises:
         DataError: Missing or damaged.
     """
+    config, name = (Path(row.config).stem, row.name) if row else ("", "")
     try:
         with np.load(path) as content:
-            return {key.split("|", 1)[1]: content[key] for key in content.files}
+            found = {key.split("|", 1)[1]: content[key] for key in content.files}
     except (OSError, ValueError, IndexError, zipfile.BadZipFile) as error:
         raise DataError(
-            str(path), expected="scores that cape test wrote", got=str(error), fix="Remove it: the run is repeated."
+            str(path), expected="scores of pairs", got=str(error), fix="Remove it: the run is repeated."
         ) from error
+    return {name + key.removeprefix(config) if "|" in key else key: values for key, values in found.items()}

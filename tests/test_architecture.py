@@ -17,7 +17,7 @@ MAX_FILE, MAX_MEDIAN, MAX_FUNCTION, MAX_NESTING = 350, 180, 60, 4
 PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "heads")}
 # Lowest first. A module may import its own layer's folder-mates and anything below, nothing above.
 LAYERS = [
-    {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs"},
+    {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs", "ablations"},
     {
         "data",
         "losses",
@@ -36,7 +36,7 @@ LAYERS = [
     {"inference", "export", "complexity", "maps"},
     {"loops"},
     {"hooks"},
-    {"configuration", "ablations"},
+    {"configuration"},
     {"runner"},
     {"engine"},
     {"contenders"},

@@ -51,9 +51,11 @@ def test_a_run_of_a_table_is_read_and_its_pairs_drawn_anew(tmp_path: Path, refus
     folder = tmp_path / "literal" / "split2_seed1"
     folder.mkdir(parents=True)
     (folder / "command.json").write_text(json.dumps([["--data", "x"], [], ["--cfg-options", "a=1"]]))
-    np.savez(folder / "scores.npz", **{"2|query": pairs.table[:, -1], "2|category": category})
+    scores = {"2|small|NME": np.ones(1), "2|small (proposals)|NME": np.zeros(1)}
+    np.savez(folder / "scores.npz", **{"2|query": pairs.table[:, -1], "2|category": category, **scores})
     run = table_run(tmp_path, "literal=small.py,a=1,b=2", split=2, seed=1)
     assert (run.name, run.config, run.options) == ("literal", "small.py", ["split=2", "a=1"])
+    assert list(run.scores) == ["query", "category", "literal|NME", "literal (proposals)|NME"]
     assert run.weights == folder / "checkpoints" / "best.safetensors"
     assert run.pairs(source, shots=1).digest() == pairs.digest()
     for other, shots in ((Drawn(instances=18, categories=("fish", "chair"), size=96), 1), (source, 2)):

@@ -8,11 +8,14 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from typing import TypeVar
 
 import typer
 from rich.console import Console
 
-from cape.errors import CapeError
+from cape.errors import CapeError, UsageError
+
+Number = TypeVar("Number", int, float)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +30,30 @@ _invocation: ContextVar[str] = ContextVar("invocation", default="")
 def invocation() -> str:
     """The command line of the running command, as a result file quotes it."""
     return _invocation.get()
+
+
+def listed(flag: str, text: str, kind: Callable[[str], Number] = int) -> list[Number]:
+    """The numbers of a flag such as `--seeds 0,1,2`, each once.
+
+    Raises:
+        UsageError: It holds something else.
+    """
+    try:
+        return list(dict.fromkeys(kind(each) for each in text.split(",")))
+    except ValueError as error:
+        raise UsageError(flag, expected="numbers with commas between them", got=text, fix="For example 1,2.") from error
+
+
+def split_numbers(text: str) -> list[int]:
+    """What `--splits` asks for.
+
+    Raises:
+        UsageError: Not numbers from 1 to 5.
+    """
+    numbers = listed("--splits", text)
+    if not set(numbers) <= {1, 2, 3, 4, 5}:
+        raise UsageError("--splits", expected="numbers from 1 to 5", got=text, fix="For example 1,2.")
+    return numbers
 
 
 def run(command: Callable[..., None], argv: Sequence[str] | None = None, *, name: str) -> int:

@@ -39,9 +39,8 @@ def compare(
     Example: cape compare cape_lite_visual cape_lite_text cape_lite --data mp100_mini --split 3 --choose disagree
     """
     from cape.commands.console import progress, say
-    from cape.contenders import load_trained
+    from cape.contenders import load_trained, same_pairs
     from cape.data.episodes import Pairs, pose_table
-    from cape.data.mp100 import MP100, PATTERN
     from cape.figures import picture_grid
     from cape.runs import table_run
 
@@ -51,19 +50,20 @@ def compare(
         load_trained(each.config, each.weights, each.options, allow_pickle=False, download=False, device=device)
         for each in runs
     ]
-    facts = models[-1].facts
-    source = MP100(
-        root=data, split=split, subset="test", pattern=facts.pattern or PATTERN,
-        text_pack=facts.text_pack, text_style=facts.text_style,
-    )  # fmt: skip
-    pairs, table = [each.pairs(source, shots=facts.shots) for each in runs][-1], pose_table(source.instances)
+    sources = [model.facts.source(data, split=split) for model in models]  # each reads its own texts
+    drawn = [
+        (each.name, each.pairs(source, shots=model.facts.shots))
+        for each, model, source in zip(runs, models, sources, strict=True)
+    ]
+    pairs, source = same_pairs(drawn), sources[-1]
+    table = pose_table(source.instances)
     weights = np.random.default_rng(draw).random(len(pairs.table))
     if choose == "disagree":
         weights = _disagreement(runs, table, pairs.table)
     chosen = pairs.table[_choose(weights, table.category[pairs.table[:, -1]], rows)]
     found = {
-        each.name: list(model.predict(source, Pairs(chosen, {}), 0, progress))[-1][1]
-        for each, model in zip(runs, models, strict=True)
+        each.name: list(model.predict(own, Pairs(chosen, {}), 0, progress))[-1][1]
+        for each, model, own in zip(runs, models, sources, strict=True)
     }
     grid = [_row(source, table, pair, {name: each[i] for name, each in found.items()}) for i, pair in enumerate(chosen)]
     write_atomically(out, picture_grid(grid))

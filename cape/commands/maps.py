@@ -45,22 +45,17 @@ def maps(
     """
     from cape.commands.console import say
     from cape.contenders import load_trained
-    from cape.data.episodes import Episodes, Pairs
-    from cape.data.mp100 import MP100, PATTERN
+    from cape.data.episodes import Pairs
     from cape.figures import picture_grid
 
     check_writable(out)
     options = [f"split={split}", *(cfg_options or [])]
     trained = load_trained(config, checkpoint, options, allow_pickle=False, download=False, device=device)
-    facts = trained.facts
-    source = MP100(
-        root=data, split=split, subset="test", pattern=facts.pattern or PATTERN,
-        text_pack=facts.text_pack, text_style=facts.text_style,
-    )  # fmt: skip
+    source = trained.facts.source(data, split=split)
     chosen = _category(source, category)
     point = _keypoint(chosen, keypoint)
     pair = _instances(source, chosen, point, support, query)
-    episodes = Episodes(source=source, pairs=Pairs(np.array([pair]), {}), size=trained.model.visual.size)
+    episodes = trained.episodes(source, Pairs(np.array([pair]), {}))
     rows, labels = _rows(trained.model, episodes, pair, chosen, point)
     cells = rows[0][1].cells
     note = "" if cells is None else (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import numpy as np
 import typer
 
-from cape.commands import invocation, run
+from cape.commands import invocation, listed, run, split_numbers
 from cape.errors import DataError, UsageError
 from cape.files import check_writable, write_atomically
 
@@ -36,11 +36,6 @@ class Run(NamedTuple):
     def scores(self) -> Path:
         """Every pair's scores: the run is complete if they are there."""
         return self.folder / "scores.npz"
-
-    @property
-    def weights(self) -> Path:
-        """Its best weights."""
-        return self.folder / "checkpoints" / "best.safetensors"
 
     @property
     def title(self) -> str:
@@ -95,14 +90,15 @@ def table(
     """
     from cape.ablations import parse_rows, rows_of
     from cape.commands.console import say
+    from cape.runs import run_folder
 
     check_writable(out)
-    rows = parse_rows([*(configs or []), *(row for name in ablation or [] for row in rows_of(name, size))])
-    numbers, runs_seeds = _numbers("--splits", splits), _numbers("--seeds", seeds)
-    if not set(numbers) <= {1, 2, 3, 4, 5}:
-        raise UsageError("--splits", expected="numbers from 1 to 5", got=splits, fix="Mend it.")
+    texts = [*(configs or []), *(row for name in ablation or [] for row in rows_of(name, size))]
+    # Ablations share rows. The last place counts: the last row is the one that others are compared with.
+    rows = parse_rows(list(dict.fromkeys(reversed(texts)))[::-1])
+    numbers, runs_seeds = split_numbers(splits), listed("--seeds", seeds)
     runs = [
-        Run(row, split, seed, _folder(work_dir, row.name, split, seed))
+        Run(row, split, seed, run_folder(work_dir, row.name, split=split, seed=seed))
         for seed in runs_seeds
         for row in rows
         for split in numbers
@@ -116,9 +112,9 @@ def table(
     def recipe(each: Run) -> Recipe:
         options = [*(cfg_options or []), *each.row.options] if each.row else []
         flags = [word for option in options for word in ("--cfg-options", option)]
-        return Recipe([*train_flags, *flags], test_flags, flags if each.row else names)
+        return Recipe([*train_flags, *flags], test_flags, flags if each.row else names, _told(each.row))
 
-    open_runs = [each for each in runs if not _is_complete(each, json.dumps(recipe(each)))]
+    open_runs = [each for each in runs if not _is_complete(each, recipe(each).record)]
     say(f"{len(runs) - len(open_runs)} of {len(runs)} runs are complete.")
     failed, done = [], 0
     for stage in (False, True):  # what starts from another row's weights comes after it
@@ -143,10 +139,20 @@ class Recipe(NamedTuple):
     test: list[str]
     own: list[str]
     """Also of testing: a model's options, or the baselines' names."""
+    row: dict[str, str | None] = {}  # noqa: RUF012 (never changed)
+    """What its folder's name does not tell of a row."""
+
+    @property
+    def record(self) -> str:
+        """As it is kept beside a run; that of a plain row holds the flags alone."""
+        return json.dumps(self if self.row else self[:3])
 
 
-def _folder(work_dir: Path, name: str, split: int, seed: int) -> Path:
-    return work_dir / name / f"split{split}_seed{seed}"
+def _told(row: "Row | None") -> dict[str, str | None]:
+    """The config and the start of a row, unless its name says all."""
+    if row is None or (row.name == Path(row.config).stem and row.start is None):
+        return {}
+    return {"config": row.config, "start": row.start}
 
 
 def _run(each: Run, recipe: Recipe, work_dir: Path, jobs: int) -> float:
@@ -154,7 +160,7 @@ def _run(each: Run, recipe: Recipe, work_dir: Path, jobs: int) -> float:
     begin = time.monotonic()
     for command in _commands(each, recipe, work_dir):
         _carry_out(each, command, threads=max(1, (os.cpu_count() or 1) // jobs))
-    write_atomically(each.folder / "command.json", json.dumps(recipe))
+    write_atomically(each.folder / "command.json", recipe.record)
     return time.monotonic() - begin
 
 
@@ -170,27 +176,23 @@ def _is_complete(each: Run, made_by: str) -> bool:
     return True
 
 
-def _numbers(flag: str, text: str) -> list[int]:
-    try:
-        return list(dict.fromkeys(int(each) for each in text.split(",")))
-    except ValueError as error:
-        raise UsageError(flag, expected="numbers with commas between them", got=text, fix="For example 1,2.") from error
-
-
 def _commands(each: Run, recipe: Recipe, work_dir: Path) -> Iterator[list[str]]:
     """What a run consists of."""
+    from cape.runs import run_folder, weights_path
+
     scores = ["--scores", str(each.scores)]
     if each.row is None:
         yield ["test", *recipe.test, *recipe.own, "--split", str(each.split), *scores]
         return
     start = []
     if each.row.start is not None:
-        before = each._replace(folder=_folder(work_dir, each.row.start, each.split, each.seed))
-        start = ["--start-from", str(before.weights)]
+        before = run_folder(work_dir, each.row.start, split=each.split, seed=each.seed)
+        start = ["--start-from", str(weights_path(before, "best"))]
     own = ["--split", str(each.split), "--seed", str(each.seed), "--work-dir", str(each.folder), "--resume"]
     yield ["train", each.row.config, *recipe.train, *own, *start]
     split = ["--cfg-options", f"split={each.split}"]
-    yield ["test", each.row.config, str(each.weights), *recipe.test, *recipe.own, *split, *scores]
+    weights = str(weights_path(each.folder, "best"))
+    yield ["test", each.row.config, weights, *recipe.test, *recipe.own, *split, *scores]
 
 
 def _carry_out(each: Run, command: Sequence[str], *, threads: int) -> None:
@@ -236,7 +238,7 @@ def _collect(runs: list[Run]) -> "tuple[list[Method], dict[int, Split]]":
     splits: dict[int, Split] = {}
     found: dict[str, dict[int, dict[int, dict[str, np.ndarray]]]] = {}
     for each in sorted(runs, key=lambda each: each.row is not None):
-        scores = read_scores(each.scores)
+        scores = read_scores(each.scores, each.row)
         pairs = Split(*(scores.pop(field) for field in Split._fields))
         known = splits.setdefault(each.split, pairs)
         if not np.array_equal(known.query, pairs.query):
@@ -245,8 +247,6 @@ def _collect(runs: list[Run]) -> "tuple[list[Method], dict[int, Split]]":
             )
         for key, values in scores.items():
             method, figure = key.rsplit("|", 1)
-            if each.row is not None:  # scores are named by the config
-                method = each.row.name + method.removeprefix(Path(each.row.config).stem)
             found.setdefault(method, {}).setdefault(each.seed, {}).setdefault(each.split, {})[figure] = values
     order = dict(sorted(splits.items()))
     return [Method(name, list(by_seed.values())) for name, by_seed in found.items()], order

@@ -1,6 +1,5 @@
 """`cape test`: evaluate on the official few-shot protocol."""
 
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,7 +14,6 @@ from cape.files import check_writable, write_atomically
 if TYPE_CHECKING:
     from cape.contenders import Contender, Facts
     from cape.data.corruption import Corruption
-    from cape.data.episodes import Pairs, PoseTable, Source
     from cape.data.mp100 import MP100
     from cape.evaluation.report import SplitReport
 
@@ -130,7 +128,6 @@ def test(
     from cape.commands.console import print_reports
     from cape.contenders import Facts, load_baselines, load_trained
     from cape.data.corruption import CLEAN, Corruption
-    from cape.data.mp100 import MP100, PATTERN
 
     for target in (json_file, table_file, scores_file):
         if target is not None:
@@ -164,23 +161,14 @@ def test(
         )  # fmt: skip
 
     reports: list[SplitReport] = []
-    kept: dict[str, np.ndarray] = {}
+    kept: dict[int, dict[str, np.ndarray]] = {}
     for number in numbers:
-        data = MP100(
-            root=annotations,
-            split=number,
-            subset=subset,
-            pattern=pattern or facts.pattern or PATTERN,
-            pictures=(images or "auto") if look else None,
-            strict=not lenient,
-            text_pack=facts.text_pack,
-            text_style=facts.text_style,
-            held_out=facts.held_out,
-            categories=categories or None,
-        )
-        found = _score(data, entries, damage, box=box, shots=shots, episodes=episodes, workers=workers)
-        reports += found[0]
-        kept |= found[1]
+        data = facts.source(
+            annotations, split=number, pattern=pattern, subset=subset, strict=not lenient,
+            pictures=(images or "auto") if look else None, categories=categories or None,
+        )  # fmt: skip
+        mine, kept[number] = _score(data, entries, damage, box=box, shots=shots, episodes=episodes, workers=workers)
+        reports += mine
     order = list(dict.fromkeys(report.method for report in reports))
     reports.sort(key=lambda report: order.index(report.method))
 
@@ -189,11 +177,12 @@ def test(
 
 
 def _write(
-    reports: "list[SplitReport]", kept: dict[str, np.ndarray], *, json_file: Path | None, table_file: Path | None,
-    scores_file: Path | None,
+    reports: "list[SplitReport]", kept: dict[int, dict[str, np.ndarray]], *, json_file: Path | None,
+    table_file: Path | None, scores_file: Path | None,
 ) -> None:  # fmt: skip
     """The files that were asked for."""
     from cape.evaluation.report import markdown
+    from cape.runs import write_scores
 
     command = invocation()
     if json_file is not None:
@@ -202,9 +191,7 @@ def _write(
     if table_file is not None:
         write_atomically(table_file, markdown(reports, command=command))
     if scores_file is not None:
-        file = io.BytesIO()
-        np.savez_compressed(file, **kept)  # type: ignore[arg-type]
-        write_atomically(scores_file, file.getvalue())
+        write_scores(scores_file, kept)
 
 
 def _splits(asked: str | None, facts: "Facts") -> list[int]:
@@ -227,33 +214,24 @@ def _score(
 ) -> "tuple[list[SplitReport], dict[str, np.ndarray]]":  # fmt: skip
     """Each method's report on one split, and the scores of its pairs."""
     from cape.commands.console import progress
-    from cape.contenders import notes_on
-    from cape.data.episodes import EPISODES, official_pairs, pose_table
-    from cape.data.mp100 import GROUPS
+    from cape.contenders import notes_on, official_episodes
+    from cape.data.episodes import official_pairs, pose_table
     from cape.data.whole import WholePicture
     from cape.evaluation.report import make_report
     from cape.inference import score_predictions
+    from cape.runs import grouping
 
     source = WholePicture(data) if box == "none" else data
-    official = GROUPS[data.held_out].episodes if data.held_out and data.subset == "test" else EPISODES[data.subset]
-    pairs = official_pairs(source.by_category(), shots=shots, episodes=episodes or official)
+    pairs = official_pairs(source.by_category(), shots=shots, episodes=episodes or official_episodes(data))
     table, split = pose_table(source.instances), str(data.split)
-    reports, kept = [], _grouping(data.split, source, table, pairs)
+    reports, kept = [], grouping(source, pairs)
     for entry in entries:
         for method, found in entry.predict(source, pairs, workers, progress, damage):
             scores = score_predictions(found, table, pairs.table)
             notes = notes_on(data, pairs, damage, box=box, size=entry.size(method))
             reports.append(make_report(scores, source, table, pairs, method=method, split=split, notes=notes))
-            kept |= {f"{split}|{method}|{figure}": values.astype(np.float32) for figure, values in scores.items()}
+            kept |= {f"{method}|{figure}": values.astype(np.float32) for figure, values in scores.items()}
     return reports, kept
-
-
-def _grouping(number: int, source: "Source", table: "PoseTable", pairs: "Pairs") -> dict[str, np.ndarray]:
-    """Each pair's query, its category, and whether that has real keypoint names."""
-    query = pairs.table[:, -1]
-    names = {key: any(each.texts) for key, each in source.categories.items()}
-    named = np.array([names[key] for key in table.category[query].tolist()])
-    return {f"{number}|query": query, f"{number}|category": table.category[query], f"{number}|named": named}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from cape.commands import invocation, run
-from cape.errors import UsageError
+from cape.commands import invocation, run, split_numbers
 from cape.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def variance(
     """
     from cape.commands.console import say
     from cape.configuration import load_config, parse_options
-    from cape.data.mp100 import MP100, PATTERN
+    from cape.contenders import Facts, same_pairs
     from cape.evaluation.pck import HEADLINE
     from cape.evaluation.report import grid
     from cape.evaluation.supports import spread_summary, spread_table, support_spread
@@ -42,19 +41,14 @@ def variance(
 
     for target in (out, plot):
         check_writable(target)
-    numbers = list(dict.fromkeys(splits.split(",")))
-    if not set(numbers) <= set("12345"):
-        raise UsageError("--splits", expected="numbers from 1 to 5, with commas", got=splits, fix="For example 1,2.")
     spreads: dict[str, dict[str, Spread]] = {}
     pictures: dict[str, list[str]] = {}
-    for number in numbers:
-        runs = [table_run(work_dir, config, split=int(number), seed=seed) for config in configs]
-        facts = load_config(runs[-1].config, parse_options(runs[-1].options))
-        source = MP100(
-            root=data, split=int(number), subset="test", pattern=facts.pattern or PATTERN, pictures=None,
-            text_pack=facts.text_pack, text_style=facts.text_style,
-        )  # fmt: skip
-        table = [each.pairs(source, shots=facts.shots).table for each in runs][-1]
+    for number in split_numbers(splits):
+        runs = [table_run(work_dir, config, split=number, seed=seed) for config in configs]
+        facts = [Facts.of(load_config(each.config, parse_options(each.options))) for each in runs]
+        source = facts[-1].source(data, split=number, pictures=None)
+        drawn = [(each.name, each.pairs(source, shots=one.shots)) for each, one in zip(runs, facts, strict=True)]
+        table = same_pairs(drawn).table
         for category in dict.fromkeys(runs[-1].scores["category"].tolist()):
             known = source.categories[category].name
             name = f"{known} [id {category}]" if known in spreads else known

@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from cape.commands import main
-from cape.configuration import load_config
+from cape.configuration import load_config, parse_options
 from cape.data.drawn import Drawn
 from cape.engine import make_model
 
@@ -54,11 +54,11 @@ def drawn_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def write_network(folder: Path, kind: str) -> tuple[Path, Path]:
+def write_network(folder: Path, kind: str, *options: str) -> tuple[Path, Path]:
     config, weights = folder / f"{kind}.py", folder / f"{kind}.safetensors"
     config.write_text(NETWORK.format(kinds=KINDS[kind]))
     torch.manual_seed(3)
-    state = make_model(load_config(config)).state_dict()
+    state = make_model(load_config(config, parse_options(options))).state_dict()
     save_file({name: value.contiguous() for name, value in state.items()}, weights)
     return config, weights
 
@@ -71,14 +71,19 @@ def network(tmp_path: Path) -> Callable[[str], tuple[Path, Path]]:
 
 @pytest.fixture(scope="session")
 def table_runs(drawn_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `cape table` leaves for visual, text and dlf, on split 1 with seed 0, two episodes a category."""
+    """What `cape table` leaves for visual, text, dlf and `mean=dlf,model.decision.rule=mean`.
+
+    On split 1 with seed 0, two episodes a category.
+    """
     folder = tmp_path_factory.mktemp("table")
-    for kind in ("visual", "text", "dlf"):
-        config, weights = write_network(folder, kind)
-        run = folder / kind / "split1_seed0"
+    rows = [(kind, kind, ["shots=1"]) for kind in ("visual", "text", "dlf")]
+    for name, kind, options in [*rows, ("mean", "dlf", ["model.decision.rule=mean"])]:
+        config, weights = write_network(folder, kind, *options)
+        run = folder / name / "split1_seed0"
         (run / "checkpoints").mkdir(parents=True)
         weights = weights.rename(run / "checkpoints" / "best.safetensors")
-        (run / "command.json").write_text(json.dumps([[], [], ["--cfg-options", "shots=1"]]))
-        flags = ["--data", str(drawn_set), "--episodes", "2", "--scores", str(run / "scores.npz")]
+        own = [word for option in options for word in ("--cfg-options", option)]
+        (run / "command.json").write_text(json.dumps([[], [], own]))
+        flags = [*own, "--data", str(drawn_set), "--episodes", "2", "--scores", str(run / "scores.npz")]
         assert main(["test", str(config), str(weights), *flags]) == 0
     return folder

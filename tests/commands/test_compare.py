@@ -1,6 +1,9 @@
 """`cape compare`: the columns are the models', the figures those of `cape test`, the rows of different categories."""
 
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +12,10 @@ from PIL import Image
 from cape import figures
 from cape.commands import compare, main
 from cape.commands.compare import main as tools_compare
-from cape.data.episodes import pose_table
+from cape.contenders import Trained
+from cape.data.episodes import Pairs, pose_table
 from cape.data.mp100 import MP100
-from cape.runs import table_run
+from cape.runs import TableRun, table_run
 
 KINDS = ("visual", "text", "dlf")
 
@@ -56,6 +60,49 @@ def test_the_sheet_shows_what_was_scored(
         assert not np.array_equal(row[1].picture, row[2].picture)
     with Image.open(out) as file:
         assert file.size == (round(160 * (0.05 + 5 * 2.1)), round(160 * (0.05 + 2 * 2.7)))
+
+
+def test_named_rows(table_runs: Path, drawn_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    whole = figures.picture_grid
+    monkeypatch.setattr(figures, "picture_grid", lambda rows: drawn.extend(rows) or whole(rows))
+    row = f"mean={table_runs / 'dlf.py'},model.decision.rule=mean"
+    more = ["--rows", "2", "--choose", "disagree"]
+    assert main(["compare", row, *arguments(table_runs, drawn_set, tmp_path / "sheet.png", *more)]) == 0
+    assert [panel.title for panel in drawn[0]][1:-1] == ["mean", "visual", "text", "dlf"]
+    kept = table_run(table_runs, row, split=1, seed=0)
+    captions = [float(row[1].caption.split(": ")[1]) for row in drawn]
+    assert all((np.abs(kept.scores["mean|PCK@0.20"] - each) < 0.051).any() for each in captions)
+
+
+def test_each_model_reads_its_own_texts(
+    table_runs: Path, drawn_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = {}
+    predict = Trained.predict
+
+    def spy(self: Trained, source: MP100, *rest: Any) -> Any:
+        read[self.name] = source.text_style
+        return predict(self, source, *rest)
+
+    monkeypatch.setattr(Trained, "predict", spy)
+    runs = shutil.copytree(table_runs, tmp_path / "runs")
+    options = ["--cfg-options", "text_style=name"]
+    (runs / "text" / "split1_seed0" / "command.json").write_text(json.dumps([[], [], options]))
+    assert main(["compare", *arguments(runs, drawn_set, tmp_path / "x.png", "--rows", "1")]) == 0
+    assert read == {"visual": "framed", "text": "name", "dlf": "framed"}
+
+
+def test_models_of_other_shots_are_refused(
+    table_runs: Path, drawn_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = TableRun.pairs
+    swapped = {"text": Pairs(np.zeros((60, 2), dtype=int), {})}
+    monkeypatch.setattr(
+        TableRun, "pairs", lambda self, *rest, **more: swapped.get(self.name) or pairs(self, *rest, **more)
+    )
+    assert main(["compare", *arguments(table_runs, drawn_set, tmp_path / "x.png")]) == 1
+    assert "text: expected the pairs of visual" in " ".join(capsys.readouterr().err.split())
 
 
 def test_rows_are_spread_over_categories_before_any_comes_twice() -> None:

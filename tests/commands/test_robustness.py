@@ -57,9 +57,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.py").write_text(CONFIG + without)
         torch.manual_seed(0)
         model = make_model(load_config(folder / f"{name}.py"))
-        path = folder / "work" / name / "split1_seed0" / "checkpoints" / "best.safetensors"
-        save_weights(path, model.state_dict(), about={})
+        leave_run(folder / "work" / name / "split1_seed0", model)
     return folder
+
+
+def leave_run(run: Path, model: torch.nn.Module, *options: str) -> None:
+    """As `cape table` leaves it; its own scores are not looked at."""
+    save_weights(run / "checkpoints" / "best.safetensors", model.state_dict(), about={})
+    flags = [word for option in options for word in ("--cfg-options", option)]
+    (run / "command.json").write_text(json.dumps([[], [], flags]))
+    np.savez(run / "scores.npz")
 
 
 def arguments(folder: Path, *more: str) -> list[str]:
@@ -109,6 +116,39 @@ def test_what_is_there_is_not_repeated(folder: Path, capsys: pytest.CaptureFixtu
     kept.unlink()
 
 
+def test_named_rows_are_loaded_with_the_options_of_their_run(folder: Path, tmp_path: Path) -> None:
+    model = make_model(load_config(folder / "both.py", {"model.support": None}))
+    leave_run(folder / "work" / "mine" / "split1_seed0", model, "model.support=None", "text_style=name")
+    row, keep = f"mine={folder / 'both.py'},model.support=None", ["--keep", str(tmp_path / "keep")]
+    rest = ["--kinds", "drop,jitter", "--rates", "1"]
+    assert main(["robustness", row, *arguments(folder)[2:], *keep, *rest]) == 0  # beside `both` alone
+    drop = (folder / "found.md").read_text().split("- drop: both loses")[1].splitlines()[0]
+    assert "mine" in drop, "its role is that of a model of names"
+    kept = tmp_path / "keep" / "mine" / "split1_seed0"
+    assert {path.name for path in kept.iterdir()} == {"made_by.json", "clean.npz", "drop_1.npz"}
+    record = json.loads((kept / "made_by.json").read_text())
+    assert record["options"] == ["split=1", "model.support=None", "text_style=name"]
+    assert (record["shots"], record["text_pack"], record["text_style"]) == (1, "mp100", "name")
+
+
+def test_models_of_other_pairs_are_refused_before_any_score(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    leave_run(folder / "work" / "more" / "split1_seed0", make_model(load_config(folder / "clicks.py")), "shots=5")
+    data = json.loads((folder / "data" / "own_split1_test.json").read_text())
+    assert len(data["images"]) == 32  # 16 of each category: 1 shot and 15 queries
+    row, keep = f"more={folder / 'clicks.py'},shots=5", tmp_path / "keep"
+    more = [row, "--kinds", "jitter", "--keep", str(keep)]
+    (tmp_path / "large").mkdir()
+    for key in ("images", "annotations"):
+        data[key] += [each | {"id": each["id"] + 100} for each in data[key]]
+    (tmp_path / "large" / "own_split1_test.json").write_text(json.dumps(data))
+    (tmp_path / "large" / "images").symlink_to(folder / "data" / "images")
+    assert main(["robustness", *arguments(folder, *more, "--data", str(tmp_path / "large"))]) == 1
+    assert "expected the pairs of clicks" in " ".join(capsys.readouterr().err.split())
+    assert not keep.exists()
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -116,8 +156,9 @@ def test_what_is_there_is_not_repeated(folder: Path, capsys: pytest.CaptureFixtu
         (["--rates", "a"], "commas"),
         (["--rates", "0"], "a rate above 0"),
         (["--rates", "2"], "a rate from 0 to 1"),
-        (["--seeds", "0,7"], "Train it first"),
-        (["--splits", "2"], "Train it first"),
+        (["--seeds", "0,7"], "Run `cape table`"),
+        (["--splits", "2"], "Run `cape table`"),
+        (["--splits", "6"], "1 to 5"),
         (["--episodes", "2"], "--keep"),
         (["elsewhere/both.py"], "different names"),
     ],

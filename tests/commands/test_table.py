@@ -7,6 +7,8 @@ import pytest
 
 from cape.commands import main, table
 from cape.commands.table import main as tools_table
+from cape.errors import UsageError
+from cape.runs import table_run
 
 BASE = Path(__file__).parents[2] / "configs" / "_base_" / "lite.py"
 
@@ -104,6 +106,37 @@ def test_an_ablation_is_a_list_of_rows(fake_runs: list, tmp_path: Path, capsys: 
     assert "fusion, alignment" in capsys.readouterr().err
     assert main(["table", *paths]) == 1
     assert "--ablation" in capsys.readouterr().err and fake_runs == []
+
+
+def test_a_name_does_not_stand_for_two_rows(fake_runs: list, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    paths = ["--data", "x", "--work-dir", str(tmp_path / "work"), "--out", str(tmp_path / "table.md"), "--splits", "1"]
+    assert main(["table", "same=bad.py", "good.py", *paths]) == 0
+    fake_runs.clear()
+    assert main(["table", "same=bad.py", "good.py", *paths]) == 0
+    assert fake_runs == []
+    for row in ("same=good.py", "same=bad.py,start_from=@good"):
+        assert main(["table", row, "good.py", *paths]) == 1
+        assert "--work-dir" in capsys.readouterr().err and fake_runs == []
+    with pytest.raises(UsageError, match=r"a run of good\.py, got bad\.py"):
+        table_run(tmp_path / "work", "same=good.py", split=1, seed=0)
+    assert table_run(tmp_path / "work", "same=bad.py", split=1, seed=0).name == "same"
+
+
+def test_the_record_of_a_plain_row_is_its_flags(fake_runs: list, tmp_path: Path) -> None:
+    assert main(["table", *arguments(tmp_path, "--splits", "1", "--budget", "15")]) == 0
+    record = (tmp_path / "work" / "good" / "split1_seed0" / "command.json").read_text()
+    assert record == '[["--data", "somewhere", "--budget", "15.0"], ["--data", "somewhere"], []]'
+
+
+def test_ablations_share_rows(fake_runs: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = {"one": ["bad.py", "good.py"], "two": ["x=bad.py,a=1", "good.py"], "three": ["good.py", "y=bad.py,a=2"]}
+    monkeypatch.setattr("cape.ablations.rows_of", lambda name, size: shared[name])
+    paths = ["--data", "x", "--work-dir", str(tmp_path / "work"), "--out", str(tmp_path / "table.md"), "--splits", "1"]
+    assert main(["table", *paths, "--ablation", "one", "--ablation", "two"]) == 0
+    assert sum(each[0] == "train" for each in fake_runs) == 3
+    assert "| good - x | +60.00" in (tmp_path / "table.md").read_text()
+    assert main(["table", *paths, "--ablation", "one", "--ablation", "three"]) == 0
+    assert "| y - good | -60.00" in (tmp_path / "table.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,13 @@ def test_the_text_model_is_indifferent_to_the_support(table_runs: Path, drawn_se
         assert found[name, "visual"][0] == pytest.approx(40 / 2**0.5, abs=0.05) and found[name, "visual"][1] > 20
 
 
+def test_named_rows(table_runs: Path, drawn_set: Path, tmp_path: Path) -> None:
+    row = f"mean={table_runs / 'dlf.py'},model.decision.rule=mean"
+    assert main(["variance", row, *arguments(table_runs, drawn_set, tmp_path)]) == 0
+    text = (tmp_path / "x.md").read_text()
+    assert "| arrow | mean |" in " ".join(text.split())
+
+
 def test_another_data_set_is_refused(
     table_runs: Path, drawn_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -69,4 +76,4 @@ def test_bad_splits(
     splits: str, table_runs: Path, drawn_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert main(["variance", *arguments(table_runs, drawn_set, tmp_path), "--splits", splits]) == 1
-    assert "from 1 to 5" in " ".join(capsys.readouterr().err.split())
+    assert "--splits: expected numbers" in " ".join(capsys.readouterr().err.split())
