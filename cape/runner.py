@@ -82,3 +82,12 @@ def join() -> None:
     if gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     torch.distributed.init_process_group("nccl" if gpu else "gloo")
+
+
+def leave() -> None:
+    """Part from the other processes in order.
+
+    A process that exits while another still talks to it can bring that one down after its work is done.
+    """
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()

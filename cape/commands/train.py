@@ -60,6 +60,7 @@ def train(
     from cape.commands.console import progress, say
     from cape.configuration import load_config, parse_options
     from cape.engine import make_runner
+    from cape.runner import leave
 
     flags = {
         "data_root": None if data is None else str(data),
@@ -86,6 +87,8 @@ def train(
     best = folder / "checkpoints" / "best.safetensors"
     if runner.rank == 0:
         say(f"Best weights: {best}" if best.is_file() else f"No validation, no best weights; the last: {best.parent}")
+    if launcher != "none":
+        leave()
 
 
 def main(argv: list[str] | None = None) -> int:
