@@ -220,7 +220,7 @@ def make_runner(
         runner = _runner(config, model, loaders, work_dir=work_dir, resume=resume, launcher=launcher)
     for subset, episodes in data.items():
         runner.logger.info(_account(subset, episodes))
-    if model.held_out:
+    if model.decision_share:
         runner.logger.info(f"of the training categories these teach the decision alone: {_held(model, data['train'])}")
     return runner
 

@@ -5,4 +5,4 @@ are learnt from categories that the branches do not see.
 """
 
 _base_ = ["_base_/lite.py"]
-model = dict(decision=dict(type="Decision", rule="pool", powers=(1.0, 0.25)), held_out=0.25)
+model = dict(decision=dict(type="Decision", rule="pool", powers=(1.0, 0.25)), decision_share=0.25)

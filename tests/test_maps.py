@@ -1,30 +1,18 @@
 """Maps of branches: they are what the model computes, they sum to 1, and looking changes nothing."""
 
+import networks
 import pytest
 import torch
 
-from cape.data.drawn import Drawn
-from cape.data.episodes import Episodes, collate_episodes
 from cape.maps import branch_maps
 from cape.models import FewShotPose
 from cape.models.heads.keypoint_decoder import recorded_attention
 from cape.structures import Episode
 
-SMALL = {
-    "visual": {"type": "VisualEncoder", "name": "resnet10t", "options": {"zero_init_last": False}},
-    "support": {"type": "SupportEncoder"},
-    "text": {"type": "TextEncoder"},
-    "matching": {"layers": 1, "hidden": 48, "gate": 16, "heads": 4, "dropout": 0.0},
-    "decoder": {"layers": 2, "heads": 4, "graph": {"hidden": 48}, "dropout": 0.0},
-    "width": 32,
-}
-
 
 @pytest.fixture(scope="module")
 def batch() -> Episode:
-    source = Drawn(instances=3, categories=("fish", "chair"), size=96)
-    episodes = Episodes(source=source, shots=1, size=128)
-    return collate_episodes([episodes[0], episodes[len(episodes) - 1]])
+    return networks.two_episodes()
 
 
 @pytest.mark.parametrize(
@@ -40,7 +28,7 @@ def batch() -> Episode:
 )
 def test_each_branch_has_its_maps(batch: Episode, changes: dict, names: list[str]) -> None:
     torch.manual_seed(0)
-    model = FewShotPose(**{**SMALL, **changes}).eval()
+    model = FewShotPose(**{**networks.SMALL, **changes}).eval()
     with torch.inference_mode():
         plain = model(*batch, mode="tensor")
     with recorded_attention(model.decoder) as weights:

@@ -91,9 +91,9 @@ class FewShotPose(BaseModel):
         consistency: With a decision: the branch that teaches without being taught ("visual" or "text"), or "both" for
             the symmetric loss of Eq. 5.
         consistency_weight: λ; see also `hooks.ConsistencyRamp`.
-        held_out: Share of category numbers (by a hash: of few it may be more or fewer) that teach a decision which
-            learns, and nothing else. Branches know what they learn from, names most of all: a decision taught by that
-            would trust them too much. (A gate before a shared decoder learns through it, too.)
+        decision_share: Share of category numbers (by a hash: of few it may be more or fewer) that teach a decision
+            which learns, and nothing else. Branches know what they learn from, names most of all: a decision taught by
+            that would trust them too much. (A gate before a shared decoder learns through it, too.)
         dropout: Rate on backbone features and text embeddings before their projections.
         modality_dropout: How often, in training, a sample does without its support features, and without its texts.
         frozen: Children that do not learn and stay in evaluation mode. With all but `alignment` and `text_projection`,
@@ -121,7 +121,7 @@ class FewShotPose(BaseModel):
         sigma: float = 1.0,
         consistency: Teacher = "both",
         consistency_weight: float = 1.0,
-        held_out: float = 0.0,
+        decision_share: float = 0.0,
         dropout: float = 0.0,
         modality_dropout: tuple[float, float] = (0.0, 0.0),
         frozen: Sequence[str] = (),
@@ -159,7 +159,7 @@ class FewShotPose(BaseModel):
         self.text_matching = MODELS.build({**matching, "prior": None}) if dlf else None  # no picture to start from
         self.text_decoder = MODELS.build({**decoder, "own_offsets": False}) if dlf and decoders == "two" else None
         self.decision = MODELS.build({"type": "Decision", **(decision or {}), "width": width}) if dlf else None
-        self.held_out = held_out if self.decision is not None and [*self.decision.parameters()] else 0.0
+        self.decision_share = decision_share if self.decision is not None and [*self.decision.parameters()] else 0.0
 
         self.frozen = tuple(frozen)
         for name in self.frozen:
@@ -326,13 +326,13 @@ class FewShotPose(BaseModel):
             fused = Branch(found.match, found.points, visual.mask | text.mask)
             losses |= self._offset_losses(fused, query, shown & ~held, "loss")
         if any(each.requires_grad for each in self.decision.parameters()):
-            learnt = shown & both & (held | (self.held_out == 0))
+            learnt = shown & both & (held | (self.decision_share == 0))
             losses["loss_decision"] = decision_loss(self.decision, found, query.points, learnt)
         return losses
 
     def teaches_decision_alone(self, category: Int64[Tensor, "*B"]) -> Bool[Tensor, "*B"]:
         """Categories held out from the branches in training: a fixed share of the numbers, in no order."""
-        return category * 2_654_435_761 % 2**32 < self.held_out * 2**32  # Knuth's multiplicative hash
+        return category * 2_654_435_761 % 2**32 < self.decision_share * 2**32  # Knuth's multiplicative hash
 
     def _branch_losses(
         self, branch: Branch, query: View, maps: Float[Tensor, "B K h w"], shown: Bool[Tensor, "B K"], name: str

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from drawn_files import save_drawn
 from safetensors.torch import save_file
 
 from cape.commands import main
 from cape.configuration import load_config, parse_options
-from cape.data.drawn import Drawn
 from cape.engine import make_model
 
 NETWORK = """
@@ -34,24 +33,7 @@ KINDS = {
 @pytest.fixture(scope="session")
 def drawn_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixteen pictures of each of two drawn categories, as the test file of split 1."""
-    folder = tmp_path_factory.mktemp("drawn")
-    source = Drawn(instances=16, categories=("arrow", "fish"), size=96)
-    content = {"images": [], "annotations": [], "categories": []}
-    for number, category in source.categories.items():
-        edges = [list(edge) for edge in category.skeleton.edges]
-        names = list(category.skeleton.names)
-        content["categories"].append({"id": number, "name": category.name, "keypoints": names, "skeleton": edges})
-    (folder / "images").mkdir()
-    for index, instance in enumerate(source.instances):
-        Image.fromarray(source.picture(index)).save(folder / "images" / f"{index}.png")
-        content["images"].append({"id": index, "file_name": f"{index}.png", "width": 96, "height": 96})
-        points = [[float(x), float(y), int(v)] for (x, y), v in zip(instance.points, instance.visibility, strict=True)]
-        content["annotations"].append({
-            "id": index, "image_id": index, "category_id": instance.category, "bbox": instance.box.tolist(),
-            "keypoints": [value for point in points for value in point], "iscrowd": 0,
-        })  # fmt: skip
-    (folder / "drawn_split1_test.json").write_text(json.dumps(content))
-    return folder
+    return save_drawn(tmp_path_factory.mktemp("drawn"), "drawn_split1_test.json")
 
 
 def write_network(folder: Path, kind: str, *options: str) -> tuple[Path, Path]:

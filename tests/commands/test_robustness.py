@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawn_files import save_drawn
 from PIL import Image
 
 import cape.features
@@ -13,7 +14,6 @@ from cape.checkpoints import save_weights
 from cape.commands import main
 from cape.commands.robustness import main as tools_robustness
 from cape.configuration import load_config
-from cape.data.drawn import Drawn
 from cape.engine import make_model
 
 REPOSITORY = Path(__file__).parents[2]
@@ -36,23 +36,7 @@ KINDS = ["--kinds", "drop,jitter,occluded", "--rates", "0.5,1"]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Configs, data and runs as `cape table` leaves them."""
     folder = tmp_path_factory.mktemp("robustness")
-    source = Drawn(instances=16, categories=("arrow", "fish"), size=64)
-    content = {"images": [], "annotations": [], "categories": []}
-    for number, category in source.categories.items():
-        names, edges = category.skeleton.names, category.skeleton.edges
-        content["categories"].append(
-            {"id": number, "name": category.name, "keypoints": list(names), "skeleton": [list(edge) for edge in edges]}
-        )
-    (folder / "data" / "images").mkdir(parents=True)
-    for index, instance in enumerate(source.instances):
-        Image.fromarray(source.picture(index)).save(folder / "data" / "images" / f"{index}.png")
-        content["images"].append({"id": index, "file_name": f"{index}.png", "width": 64, "height": 64})
-        points = np.column_stack([instance.points, instance.visibility]).ravel().tolist()
-        content["annotations"].append(
-            {"id": index, "image_id": index, "category_id": instance.category, "bbox": instance.box.tolist(),
-             "keypoints": points, "iscrowd": 0}
-        )  # fmt: skip
-    (folder / "data" / "own_split1_test.json").write_text(json.dumps(content))
+    save_drawn(folder / "data", "own_split1_test.json", side=64)
     for name, without in (("both", ""), ("names", "model['support'] = None\n"), ("clicks", "model['text'] = None\n")):
         (folder / f"{name}.py").write_text(CONFIG + without)
         torch.manual_seed(0)

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from drawn_files import save_drawn
 
 from cape.commands import main
 from cape.commands.test import main as tools_test
@@ -195,29 +196,7 @@ def test_help_teaches(command: str, capsys: pytest.CaptureFixture) -> None:
 @pytest.fixture
 def small_set(tmp_path: Path) -> Path:
     """Sixteen pictures of two drawn categories as a COCO file, one of them called something awkward."""
-    from PIL import Image
-
-    from cape.data.drawn import Drawn
-
-    source = Drawn(instances=16, categories=("arrow", "fish"), size=96)
-    content = {"images": [], "annotations": [], "categories": []}
-    for number, category in source.categories.items():
-        skeleton = category.skeleton
-        content["categories"].append({
-            "id": number, "name": "[/b]|pi\npe" if category.name == "fish" else category.name,
-            "keypoints": list(skeleton.names), "skeleton": [list(edge) for edge in skeleton.edges],
-        })  # fmt: skip
-    (tmp_path / "images").mkdir()
-    for index, instance in enumerate(source.instances):
-        Image.fromarray(source.picture(index)).save(tmp_path / "images" / f"{index}.png")
-        content["images"].append({"id": index, "file_name": f"{index}.png", "width": 96, "height": 96})
-        points = [[float(x), float(y), int(v)] for (x, y), v in zip(instance.points, instance.visibility, strict=True)]
-        content["annotations"].append({
-            "id": index, "image_id": index, "category_id": instance.category, "bbox": instance.box.tolist(),
-            "keypoints": [value for point in points for value in point], "iscrowd": 0,
-        })  # fmt: skip
-    (tmp_path / "own_split1_test.json").write_text(json.dumps(content))
-    return tmp_path
+    return save_drawn(tmp_path, "own_split1_test.json", renamed={"fish": "[/b]|pi\npe"})
 
 
 def test_own_data_with_awkward_names_at_80_columns(

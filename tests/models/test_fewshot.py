@@ -1,36 +1,22 @@
 """The few-shot page: modes, missing modalities, gradients, parameter counts of the paper."""
 
+import networks
 import pytest
 import torch
-from mmengine.dataset import default_collate
 
-from cape.data.drawn import Drawn
-from cape.data.episodes import Episodes
 from cape.errors import PromptError, UsageError
 from cape.models import CMAA, FewShotPose, KeypointDecoder, Matching, VisualEncoder
 from cape.structures import Episode
 
-SMALL = {
-    # zero_init_last would silence the residual branches of a network that has not learnt yet
-    "visual": {"type": "VisualEncoder", "name": "resnet10t", "options": {"zero_init_last": False}},
-    "support": {"type": "SupportEncoder"},
-    "text": {"type": "TextEncoder"},
-    "matching": {"layers": 1, "hidden": 48, "gate": 16, "heads": 4, "dropout": 0.0},
-    "decoder": {"layers": 2, "heads": 4, "graph": {"hidden": 48}, "dropout": 0.0},
-    "width": 32,
-}
-
 
 @pytest.fixture(scope="module")
 def batch() -> Episode:
-    source = Drawn(instances=3, categories=("fish", "chair"), size=96)
-    episodes = Episodes(source=source, shots=1, size=128)
-    return default_collate([episodes[0], episodes[len(episodes) - 1]])
+    return networks.two_episodes()
 
 
 def build(**changes) -> FewShotPose:
     torch.manual_seed(0)
-    return FewShotPose(**{**SMALL, **changes})
+    return FewShotPose(**{**networks.SMALL, **changes})
 
 
 def speaking(model: FewShotPose) -> FewShotPose:
@@ -130,7 +116,7 @@ def test_names_and_points_must_agree(batch: Episode, refused) -> None:
 
 @pytest.mark.parametrize("off", [0.04, 0.06])
 def test_bounded_refinement_learns_from_what_it_can_reach(batch: Episode, off: float) -> None:
-    model = build(decoder={**SMALL["decoder"], "reach": 0.05}).eval()
+    model = build(decoder={**networks.SMALL["decoder"], "reach": 0.05}).eval()
     tokens = model.prompt(batch.support, batch.names, batch.mask)
     found = model.locate(model.visual(batch.query.image), tokens, batch.adjacency)
     query = batch.query._replace(points=found.match.proposals + torch.tensor([off, 0.0]))

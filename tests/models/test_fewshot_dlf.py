@@ -1,32 +1,19 @@
 """Decision-level fusion in the few-shot page: two answers and their weights, missing modalities, losses, gradients."""
 
+import networks
 import pytest
 import torch
-from mmengine.dataset import default_collate
 
-from cape.data.drawn import Drawn
-from cape.data.episodes import Episodes
 from cape.errors import UsageError
 from cape.models import FewShotPose
 from cape.structures import Episode, Found
 
-SMALL = {
-    # zero_init_last would silence the residual branches of a network that has not learnt yet
-    "visual": {"type": "VisualEncoder", "name": "resnet10t", "options": {"zero_init_last": False}},
-    "support": {"type": "SupportEncoder"},
-    "text": {"type": "TextEncoder"},
-    "decision": {"rule": "gate"},
-    "matching": {"layers": 1, "hidden": 48, "gate": 16, "heads": 4, "dropout": 0.0},
-    "decoder": {"layers": 2, "heads": 4, "graph": {"hidden": 48}, "dropout": 0.0},
-    "width": 32,
-}
+SMALL = {**networks.SMALL, "decision": {"rule": "gate"}}
 
 
 @pytest.fixture(scope="module")
 def batch() -> Episode:
-    source = Drawn(instances=3, categories=("fish", "chair"), size=96)
-    episodes = Episodes(source=source, shots=1, size=128)
-    return default_collate([episodes[0], episodes[len(episodes) - 1]])
+    return networks.two_episodes()
 
 
 def build(**changes) -> FewShotPose:
@@ -220,8 +207,8 @@ def test_pooled_points_are_refined_from_the_pooled_proposal(batch: Episode) -> N
 
 @pytest.mark.parametrize("rule", ["gate", "pool"])
 def test_held_out_categories_teach_the_decision_and_nothing_else(batch: Episode, rule: str) -> None:
-    def learning(held_out: float, category: int) -> set[str]:
-        model = build(decision={"rule": rule}, held_out=held_out).train()
+    def learning(decision_share: float, category: int) -> set[str]:
+        model = build(decision={"rule": rule}, decision_share=decision_share).train()
         losses = model(*batch._replace(category=torch.full((2,), category)), mode="loss")
         sum(losses.values()).backward()
         return {
@@ -241,7 +228,7 @@ def test_held_out_categories_teach_the_decision_and_nothing_else(batch: Episode,
 
 
 def learning_alone(category: int, share: float) -> bool:
-    return bool(build(held_out=share).teaches_decision_alone(torch.tensor(category)))
+    return bool(build(decision_share=share).teaches_decision_alone(torch.tensor(category)))
 
 
 @pytest.mark.parametrize("rule", ["gate", "mean", "confidence", "pool"])
@@ -251,10 +238,10 @@ def test_a_keypoint_without_click_or_name_lies_in_the_crop(batch: Episode, rule:
     assert (points > 0.05).all() and (points < 0.95).all()
 
 
-def test_nothing_is_held_out_from_a_decision_that_does_not_learn() -> None:
-    assert build(decision={"rule": "gate"}, held_out=0.25).held_out == 0.25
-    assert build(decision={"rule": "mean"}, held_out=0.25).held_out == 0
-    assert build(decision=None, held_out=0.25).held_out == 0
+def test_nothing_is_decision_share_from_a_decision_that_does_not_learn() -> None:
+    assert build(decision={"rule": "gate"}, decision_share=0.25).decision_share == 0.25
+    assert build(decision={"rule": "mean"}, decision_share=0.25).decision_share == 0
+    assert build(decision=None, decision_share=0.25).decision_share == 0
 
 
 def test_a_decision_needs_both_modalities() -> None:
