@@ -8,7 +8,7 @@ import torch
 
 from cape.data.corruption import CLEAN, KINDS, SUPPORT_KINDS, TEXT_KINDS, Corruption
 from cape.data.drawn import Drawn
-from cape.data.episodes import Episodes, pose_table
+from cape.data.episodes import Episodes, collate_episodes, pose_table
 from cape.errors import UsageError
 from cape.features import encode_pairs, make_bank
 from cape.inference import Encoded, predict_all, predict_episodes, predict_pairs, score_predictions
@@ -85,6 +85,19 @@ def test_the_labels_are_the_clean_ones_and_the_company_does_not_matter(
             other = whole[pose.pair][2]
             width = min(len(pose.mask), len(other.mask))
             torch.testing.assert_close(pose.proposals[:width], other.proposals[:width], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("removed", ["support", "text"])
+def test_every_keypoint_keeps_its_own_name_and_click(episodes: Episodes, removed: str) -> None:
+    """What is cached is what the model says to the episodes themselves."""
+    # Random sentence encoders tell names hardly apart.
+    page = model(**({"text": {"type": "TextEncoder"}} | {removed: None}))
+    for labels, found in predict_episodes(page, episodes, rows=np.arange(0, len(episodes), 5), batch_size=3):
+        alone = page(*collate_episodes([episodes[pose.pair] for pose in found]), mode="predict")
+        for one, other in zip(found, alone, strict=True):
+            width = labels.mask.shape[1]
+            assert torch.equal(one.mask, other.mask[:width])
+            torch.testing.assert_close(one.proposals[one.mask], other.proposals[:width][one.mask], atol=1e-3, rtol=0)
 
 
 def test_without_clicks_the_names_alone_are_asked(episodes: Episodes) -> None:
