@@ -37,7 +37,12 @@ def sides(model: FewShotPose, keypoints: int) -> tuple[Callable[[], object], Cal
     image = torch.randn(1, 3, model.visual.size, model.visual.size)
     mask = torch.ones(1, keypoints, dtype=torch.bool)
     prompt = Tokens(
-        torch.randn(1, 1, keypoints, model.width), mask[:, None], torch.randn(1, keypoints, model.visual.channels)
+        tokens=torch.randn(1, 1, 1, keypoints, model.width),
+        present=mask[:, None, None],
+        appearance=torch.randn(1, 1, keypoints, model.visual.channels),
+        shown=mask[:, None],
+        places=torch.rand(1, 1, keypoints, 2),
+        doubt=torch.zeros(1, 1),
     )
     chain = torch.arange(keypoints - 1)
     adjacency = torch.zeros(1, keypoints, keypoints, dtype=torch.bool)

@@ -15,9 +15,9 @@ from cape.data.prompts import Style
 from cape.engine import load_model
 from cape.errors import UsageError
 from cape.evaluation.protocol import Protocol, familiarity, verdict
-from cape.features import Progress, encode_pairs, load_encoder
+from cape.features import Progress, encode_pairs, encode_turned, load_encoder
 from cape.inference import predict_all, predict_pairs
-from cape.models.baselines import BASELINES
+from cape.models.baselines import BASELINES, Turned
 from cape.models.encoders.visual import VisualEncoder
 from cape.models.fewshot import FewShotPose
 
@@ -106,11 +106,17 @@ class Baselines(NamedTuple):
                     source, pairs, self.encoder, workers=workers, progress=progress, corruption=corruption
                 )
         table = corruption.clicks(source.instances, pose_table(source.instances))
+        options = {"features": features, "shown": shown, "progress": progress}
         for name in self.methods:
-            yield (
-                name,
-                predict_pairs(BASELINES[name](), table, pairs.table, features=features, shown=shown, progress=progress),
-            )
+            method = BASELINES[name]()
+            turned = None
+            if isinstance(method, Turned) and self.encoder is not None:
+                used = np.unique(pairs.table[:, :-1]).tolist()
+                turned = encode_turned(
+                    source, used, table, self.encoder,
+                    rotations=method.rotations, workers=workers, progress=progress, corruption=corruption,
+                )  # fmt: skip
+            yield name, predict_pairs(method, table, pairs.table, turned=turned, **options)
 
 
 class Trained(NamedTuple):

@@ -13,11 +13,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cape.data.corruption import CLEAN, Corruption
-from cape.data.episodes import Episodes, Pairs, Source
-from cape.data.transforms import crop_square, normalise, warp
+from cape.data.episodes import Episodes, Pairs, PoseTable, Source, mirrors
+from cape.data.transforms import crop_square, normalise, to_crop, warp
 from cape.errors import UsageError
 from cape.files import write_atomically
+from cape.models.baselines import Support, appearance_at
 from cape.models.encoders.visual import VisualEncoder, load_pretrained
+from cape.models.turning import doubts, turned_views
 from cape.structures import View
 
 Progress = Callable[[Iterable, str], Iterable]
@@ -71,15 +73,25 @@ def encode_crops(
         PictureError: A picture is missing or corrupt.
     """
     device = next(encoder.parameters()).device
-    # A generator of its own: torch's global one is left as it was, so that training resumes bit for bit.
-    loader = DataLoader(
-        _Crops(source, indices, encoder.size, corruption),
-        batch_size=batch_size,
-        num_workers=workers,
-        generator=torch.Generator(),
-    )
+    loader = _loader(_Crops(source, indices, encoder.size, corruption), batch_size=batch_size, workers=workers)
     with torch.inference_mode():
         return torch.cat([encoder(images.to(device)) for images in progress(loader, "encoding pictures")])
+
+
+def read_crops(
+    source: Source, indices: Sequence[int], size: int, *, workers: int = 0, corruption: Corruption = CLEAN
+) -> Float[Tensor, "M 3 H W"]:
+    """The official crop of each instance, as `encode_crops` shows it to its encoder.
+
+    Raises:
+        PictureError: A picture is missing or corrupt.
+    """
+    return torch.cat([*_loader(_Crops(source, indices, size, corruption), workers=workers)])
+
+
+def _loader(crops: _Crops, *, batch_size: int = 16, workers: int) -> DataLoader:
+    # A generator of its own: torch's global one is left as it was, so that training resumes bit for bit.
+    return DataLoader(crops, batch_size=batch_size, num_workers=workers, generator=torch.Generator())
 
 
 def encode_pairs(
@@ -100,6 +112,45 @@ def encode_pairs(
     features = found.new_zeros((len(source.instances), *found.shape[1:]))
     features[torch.from_numpy(used).to(found.device)] = found
     return features
+
+
+def encode_turned(
+    source: Source,
+    indices: Sequence[int],
+    table: PoseTable,
+    encoder: VisualEncoder,
+    *,
+    rotations: int,
+    workers: int = 0,
+    progress: Progress = silent,
+    corruption: Corruption = CLEAN,
+) -> Support:
+    """What the turned crops of chosen instances show at their keypoints; M rows, those of others stay zero.
+
+    Args:
+        source: The instances.
+        indices: Which of them.
+        table: Their clicks.
+        encoder: The encoder.
+        rotations: As for `turning.turned_views`.
+        workers: Processes that decode pictures.
+        progress: Shows the progress.
+        corruption: May hide parts of the pictures.
+    """
+    device, mirror = next(encoder.parameters()).device, torch.from_numpy(mirrors(source, table.points.shape[1]))
+    points, visible = torch.from_numpy(to_crop(table.points, table.crop)).float(), torch.from_numpy(table.visible)
+    size = (len(table.points), 2 * rotations, table.points.shape[1])
+    places, shown = torch.zeros(*size, 2), torch.zeros(size, dtype=torch.bool)
+    appearance = torch.zeros(*size, encoder.channels, dtype=torch.half)
+    loader = _loader(_Crops(source, indices, encoder.size, corruption), batch_size=1, workers=workers)
+    with torch.inference_mode():
+        for row, image in zip(indices, progress(loader, "encoding supports"), strict=True):
+            view = View(image[None], points[None, [row]], visible[None, [row]], torch.zeros(1, 1, 2, 3))
+            view = turned_views(view, mirror[[row]], rotations=rotations)
+            feature = encoder(view.image[0].to(device)).cpu()
+            places[row], shown[row] = view.points[0], view.visible[0]
+            appearance[row] = appearance_at(view.points[0], feature).half()
+    return Support(places, shown, appearance, doubts(mirror, rotations=rotations))
 
 
 class _Variants(Dataset):

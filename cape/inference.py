@@ -7,14 +7,16 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.utils.data import default_collate
 
 from cape.data.corruption import CLEAN, Corruption
-from cape.data.episodes import Episodes, Pairs, PoseTable, collate_episodes
+from cape.data.episodes import Episodes, Pairs, PoseTable
 from cape.data.transforms import from_crop, to_crop
+from cape.data.variation import resized
 from cape.errors import UsageError
 from cape.evaluation.pck import Scores, score_pairs
-from cape.features import Progress, encode_crops, silent
-from cape.models.baselines import Align, Center, Copy, Nearest, Support
+from cape.features import Progress, encode_crops, read_crops, silent
+from cape.models.baselines import Baseline, Center, Copy, Support, Turned, appearance_at
 from cape.models.fewshot import FewShotPose, Pose, poses
 from cape.structures import Episode, Tokens, View
 
@@ -30,12 +32,13 @@ class Encoded(NamedTuple):
 
 
 def predict_pairs(
-    baseline: Copy | Center | Nearest | Align,
+    baseline: Baseline,
     table: PoseTable,
     pairs: Int64[np.ndarray, "N _"],
     *,
     features: Float[Tensor, "M C H W"] | None = None,
     shown: Float[Tensor, "M C H W"] | None = None,
+    turned: Support | None = None,
     batch_size: int | None = None,
     progress: Progress = silent,
 ) -> Float[np.ndarray, "N K 2"]:
@@ -49,16 +52,17 @@ def predict_pairs(
         pairs: Rows of S supports and a query, as indices into the table.
         features: Of each instance of the table; only the methods that look at pictures get them.
         shown: Those of the supports, where they are others.
+        turned: What `Turned` knows of each instance, of `features.encode_turned`.
         batch_size: Pairs at once; None chooses by what a pair weighs.
         progress: Shows the progress of the methods that look at pictures.
     """
     if not baseline.needs_pictures:
         features, shown, progress = None, None, silent
-    shown = features if shown is None else shown
-    points = torch.from_numpy(to_crop(table.points, table.crop)).float()
     visible = torch.from_numpy(table.visible)
-    device = points.device if features is None else features.device
-    found = torch.full((len(pairs), *points.shape[1:]), 0.5)
+    known = turned if isinstance(baseline, Turned) else _as_shown(table, features if shown is None else shown)
+    if known is None:
+        raise UsageError("turned", expected="the turned supports", got="none", fix="Encode them: `encode_turned`.")
+    found = torch.full((len(pairs), *table.points.shape[1:]), 0.5)
     usable = torch.from_numpy(table.visible[pairs[:, :-1]].any(axis=(1, 2))).nonzero()[:, 0]
     batches = usable.split(batch_size or _batch_size(baseline, table, pairs, features)) if len(usable) else ()
     with torch.inference_mode():
@@ -66,22 +70,37 @@ def predict_pairs(
             supports, query = torch.from_numpy(pairs)[rows].tensor_split([-1], dim=1)
             # Pairs come category by category: most batches need fewer keypoints than the table's widest.
             width = 1 + int(visible[supports].flatten(0, 1).any(dim=0).nonzero().max())
-            support = Support(
-                points=points[supports, :width].to(device),
-                visible=visible[supports, :width].to(device),
-                feature=None if shown is None else shown[supports.to(device)],
-            )
-            feature = None if features is None else features[query[:, 0].to(device)]
+            feature = None if features is None else features[query[:, 0].to(features.device)]
+            support = _support(known, supports, width, found.device if feature is None else feature.device)
             found[rows, :width] = baseline(support, feature).cpu()
     return from_crop(found.double().numpy(), table.crop[pairs[:, -1]])
 
 
-def _batch_size(
-    baseline: Copy | Center | Nearest | Align,
-    table: PoseTable,
-    pairs: Int64[np.ndarray, "N _"],
-    features: Tensor | None,
-) -> int:
+def _as_shown(table: PoseTable, features: Float[Tensor, "M C H W"] | None) -> Support:
+    """Every instance as a support of one view."""
+    points, visible = torch.from_numpy(to_crop(table.points, table.crop)).float(), torch.from_numpy(table.visible)
+    appearance = None
+    if features is not None:
+        with torch.inference_mode():
+            appearance = appearance_at(points.to(features.device), features)[:, None]
+    return Support(points[:, None], visible[:, None], appearance)
+
+
+def _support(known: Support, supports: Int64[Tensor, "B S"], width: int, device: torch.device) -> Support:
+    """The views of some supports, one shot after the other, with the first keypoints alone."""
+
+    def of(field: Tensor) -> Tensor:
+        return field[supports.to(field.device)].flatten(1, 2).to(device)
+
+    return Support(
+        of(known.points)[:, :, :width],
+        of(known.visible)[:, :, :width],
+        None if known.appearance is None else of(known.appearance)[:, :, :width],
+        None if known.doubt is None else of(known.doubt),
+    )
+
+
+def _batch_size(baseline: Baseline, table: PoseTable, pairs: Int64[np.ndarray, "N _"], features: Tensor | None) -> int:
     """About 160 MB for the largest tensor."""
     if features is None or isinstance(baseline, Copy | Center):
         return 8192
@@ -141,25 +160,52 @@ def predict_episodes(
     rows = np.arange(len(table)) if rows is None else rows
     categories = episodes.table.category[table[rows, -1]]
     blocks = np.split(rows, np.flatnonzero(np.diff(categories)) + 1)
-    clicks = corruption.clicks(episodes.source.instances, episodes.table)
     for block in progress(blocks, "evaluating"):
-        category = int(episodes.table.category[table[block[0], -1]])
         known = encoded or _encode(model, episodes, table[block], corruption, pictures=pictures, workers=workers)
-        for batch in np.split(block, range(batch_size, len(block), batch_size)):
-            labels = collate_episodes([episodes.labels(int(row)) for row in batch])
-            prompts, prompt = np.unique(table[batch, :-1], axis=0, return_inverse=True)
-            first = torch.from_numpy(np.unique(prompt, return_index=True)[1])
-            width = labels.mask.shape[1]
-            view = _clicked(clicks, prompts, width)
-            support = View(known.support[known.row[prompts]], *(field.to(device) for field in view[1:]))
-            texts = [corruption.texts(episodes.source, category, each) for each in prompts.tolist()]
-            names = list(zip(*((each + ("",) * width)[:width] for each in texts), strict=True))
+        prompts, asked = np.unique(table[block, :-1], axis=0, return_inverse=True)
+        first = np.unique(asked, return_index=True)[1]
+        width = len(episodes.source.categories[int(episodes.table.category[prompts[0, 0]])].skeleton)
+        compiled = _compile(model, episodes, block[first], known, corruption, width=width, workers=workers)
+        for places in np.split(np.arange(len(block)), range(batch_size, len(block), batch_size)):
+            batch = block[places]
+            labels = default_collate([resized(episodes.labels(int(row)), width) for row in batch])
             with torch.inference_mode():
-                compiled = model.prompt(support, names, labels.mask[first].to(device))
-                tokens = Tokens(*(field[prompt] for field in compiled))
+                tokens = Tokens(*(field[torch.from_numpy(asked[places])] for field in compiled))
                 query = known.query[known.row[table[batch, -1]]]
                 found = model.locate(query, tokens, labels.adjacency.to(device))
             yield labels, poses(found, tokens.mask, torch.from_numpy(batch))
+
+
+def _compile(
+    model: FewShotPose,
+    episodes: Episodes,
+    rows: Int64[np.ndarray, "_"],
+    known: Encoded,
+    corruption: Corruption,
+    *,
+    width: int,
+    workers: int,
+    at_once: int = 4,
+) -> Tokens:
+    """The prompts of some pairs of one category, each for all its queries."""
+    source, device = episodes.source, next(model.parameters()).device
+    clicks = corruption.clicks(source.instances, episodes.table)
+    found = []
+    for some in np.split(rows, range(at_once, len(rows), at_once)):
+        supports = _pairs_of(episodes).table[some, :-1]
+        labels = default_collate([resized(episodes.labels(int(row)), width) for row in some])
+        image = known.support[known.row[supports]]
+        if model.prior.turns and episodes.bank is None:
+            flat = supports.ravel().tolist()
+            image = read_crops(source, flat, model.visual.size, workers=workers, corruption=corruption)
+            image = image.unflatten(0, supports.shape).to(device)
+        support = View(image, *(field.to(device) for field in _clicked(clicks, supports, width)[1:]))
+        category = int(episodes.table.category[supports[0, 0]])
+        texts = [corruption.texts(source, category, each) for each in supports.tolist()]
+        names = list(zip(*((each + ("",) * width)[:width] for each in texts), strict=True))
+        with torch.inference_mode():
+            found.append(model.prompt(support, names, labels.mask.to(device), labels.mirror.to(device)))
+    return Tokens(*(torch.cat(field) for field in zip(*found, strict=True)))
 
 
 def _clicked(table: PoseTable, prompts: Int64[np.ndarray, "B S"], width: int) -> View:

@@ -41,7 +41,7 @@ def branch_maps(model: FewShotPose, episode: Episode) -> tuple[Found, list[Branc
     decoders = [model.decoder, model.text_decoder or model.decoder][: 1 if model.decision is None else 2]
     with torch.inference_mode(), ExitStack() as stack:
         recorded = [stack.enter_context(recorded_attention(decoder)) for decoder in decoders]
-        tokens = model.prompt(support, episode.names, episode.mask.to(device))
+        tokens = model.prompt(support, episode.names, episode.mask.to(device), episode.mirror.to(device))
         found = model.locate(model.visual(query.image), tokens, episode.adjacency.to(device))
     known = [name for name, part in (("picture", model.support), ("text", model.text)) if part is not None]
     names = known if model.decision is not None else [" + ".join(known)]

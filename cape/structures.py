@@ -6,7 +6,8 @@ Every array annotation in cape uses these letters and no others:
     C  channels             H  W  feature map               D  token width
     L  decoder layers       P  body parts                   J  joints of a fixed skeleton
     T  frames               N  pairs of an evaluation       M  instances of a table
-    R  starts of a fit      E  width of an inner layer      h  w  another size than H  W
+    R  ways to see a support, starts of a fit               E  width of an inner layer
+    h  w  another size than H  W
     V  branches (two with decision-level fusion, else one)
 
 Two coordinate frames exist. *Pixels* are those of the original picture (x right, y down, the centre of the first
@@ -21,7 +22,7 @@ all rebuild them unchanged (dataclasses they do not).
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int8
+from jaxtyping import Bool, Float, Int8, Int64
 from torch import Tensor
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -75,6 +76,8 @@ class Episode(NamedTuple):
     """Keypoints that a model may be asked for: those that every support view shows, or any of them (`Episodes`)."""
     adjacency: Bool[Tensor, "K K"]
     """Symmetric skeleton without self-loops; all False where there is none."""
+    mirror: Int64[Tensor, "K"]
+    """Which keypoint each becomes in a mirror image: itself, or its counterpart on the other side."""
     names: tuple[str, ...]
     """K texts, "" where a keypoint has none. Collated they become K tuples of B strings."""
     category: int
@@ -83,18 +86,27 @@ class Episode(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """A compiled prompt: all that depends on support and names, and nothing that depends on the query."""
+    """A compiled prompt: all that depends on support and names, and nothing that depends on the query.
 
-    tokens: Float[Tensor, "B V K D"]
-    present: Bool[Tensor, "B V K"]
+    A support may be seen in R ways, turned for example, of which a query chooses; without a choice there is one.
+    """
+
+    tokens: Float[Tensor, "B R V K D"]
+    present: Bool[Tensor, "B R V K"]
     """Keypoints that have a token."""
-    appearance: Float[Tensor, "B K C"]
+    appearance: Float[Tensor, "B R K C"]
     """Pooled support features as the backbone gives them; zeros where the support shows nothing."""
+    shown: Bool[Tensor, "B R K"]
+    """Keypoints that have an appearance."""
+    places: Float[Tensor, "B R K 2"]
+    """Where the support has them, crop frame; the mean over its shots."""
+    doubt: Float[Tensor, "B R"]
+    """How much better than others this way must fit, in units of cosine similarity."""
 
     @property
     def mask(self) -> Bool[Tensor, "B K"]:
         """Keypoints that some branch can be asked for."""
-        return self.present.any(dim=1)
+        return self.present.flatten(1, 2).any(dim=1)
 
 
 class Match(NamedTuple):

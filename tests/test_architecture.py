@@ -28,6 +28,7 @@ LAYERS = [
         "evaluation.supports",
         "models.layers",
         "models.affine",
+        "models.turning",
         *PARTS,
     },
     {"models", "models.baselines", "models.fewshot", "evaluation", "evaluation.report", "evaluation.fewshot"},

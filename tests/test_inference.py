@@ -9,9 +9,10 @@ from cape.data.episodes import official_pairs, pose_table
 from cape.data.transforms import from_crop, to_crop
 from cape.errors import PictureError, UsageError
 from cape.evaluation.pck import score_pairs
-from cape.features import encode_crops, encode_pairs, load_encoder
+from cape.features import encode_crops, encode_pairs, encode_turned, load_encoder
 from cape.inference import predict_pairs, score_predictions
-from cape.models.baselines import Align, Copy, Nearest
+from cape.models.baselines import Align, Copy, Nearest, Turned
+from cape.structures import Instance
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,59 @@ def test_batches_do_not_matter(drawn: Drawn, features: torch.Tensor) -> None:
     many = predict_pairs(Align(), table, pairs, features=features, batch_size=32)
     far = np.linalg.norm(one - many, axis=-1)[valid] > 1.0
     assert far.mean() < 0.01  # rounding may break a tie between two starts
+
+
+def test_turned_supports_find_turned_and_mirrored_queries(encoder: torch.nn.Module) -> None:
+    """Where the backbone alone is lost: queries are their supports turned by right angles, or mirrored."""
+    drawn = Drawn(seed=3, instances=6, categories=("quadruped", "fish"), rotation=0.0, occlusion=0.0, truncation=0.0)
+    source = Turnabout(drawn)
+    table, count = pose_table(source.instances), len(drawn.instances)
+    pairs = np.array([[index, index + turn * count] for index in range(count) for turn in (1, 2, 3)])
+    features = encode_crops(source, range(len(source.instances)), encoder)
+    turned = encode_turned(source, np.unique(pairs[:, 0]).tolist(), table, encoder, rotations=8)
+    score = {}
+    for page in (Align(), Turned()):
+        found = predict_pairs(page, table, pairs, features=features, turned=turned)
+        score[type(page)] = score_predictions(found, table, pairs)["PCK@0.10"].mean()
+    assert score[Turned] > 97 and score[Turned] > score[Align] + 10
+    with pytest.raises(UsageError, match="encode_turned"):
+        predict_pairs(Turned(), table, pairs, features=features)
+
+
+class Turnabout:
+    """Each instance as it is, turned by 90 and by 180 degrees, and mirrored."""
+
+    def __init__(self, drawn: Drawn) -> None:
+        self.drawn, self.categories = drawn, drawn.categories
+        self.instances = [self.turned(each, turn) for turn in range(4) for each in drawn.instances]
+
+    def by_category(self) -> dict[int, list[int]]:
+        return {
+            number: [index for index, each in enumerate(self.instances) if each.category == number]
+            for number in self.categories
+        }
+
+    def picture(self, index: int) -> np.ndarray:
+        turn, number = divmod(index, len(self.drawn.instances))
+        picture = self.drawn.picture(number)
+        return np.ascontiguousarray(picture[:, ::-1] if turn == 3 else np.rot90(picture, turn))
+
+    def turned(self, instance: Instance, turn: int) -> Instance:
+        side, (x, y, w, h), points, visibility = (
+            instance.size[0] - 1,
+            instance.box,
+            instance.points,
+            instance.visibility,
+        )
+        if turn == 3:
+            order = self.categories[instance.category].skeleton.mirror()
+            points, visibility = points[order] * (-1, 1) + (side, 0), visibility[order]
+            x = side + 1 - x - w
+        for _ in range(turn % 3):
+            points = points[:, ::-1] * (1, -1) + (0, side)
+            x, y, w, h = y, side + 1 - x - w, h, w
+        shown = (visibility > 0)[:, None]
+        return instance._replace(box=np.array([x, y, w, h]), points=points * shown, visibility=visibility)
 
 
 def test_an_absent_device_is_refused() -> None:

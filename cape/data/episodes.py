@@ -258,6 +258,7 @@ class Episodes(Dataset):
             query=query,
             mask=getattr(support.visible, self.asked)(dim=0),
             adjacency=torch.from_numpy(category.skeleton.adjacency(self.keypoints)),
+            mirror=torch.from_numpy(_mirror(category, self.keypoints)),
             names=category.texts + ("",) * (self.keypoints - len(category.texts)),
             category=category.id,
             pair=item,
@@ -277,11 +278,8 @@ class Episodes(Dataset):
         Without known swap pairs nothing is mirrored: a left jaw would be taught as the right one.
         """
         instance, picture = self.source.instances[index], self.source.picture(index)
-        skeleton = self.source.categories[instance.category].skeleton
-        mirror = None
-        if skeleton.swap:
-            mirror = np.arange(self.keypoints)
-            mirror[: len(instance.points)] = skeleton.mirror()
+        category = self.source.categories[instance.category]
+        mirror = _mirror(category, self.keypoints) if category.skeleton.swap else None
         return [
             make_view(
                 picture, self.table.points[index], self.table.visible[index], crop_square(instance.around),
@@ -289,6 +287,18 @@ class Episodes(Dataset):
             )
             for rng in rngs
         ]  # fmt: skip
+
+
+def mirrors(source: Source, keypoints: int) -> Int64[np.ndarray, "M K"]:
+    """Of each instance: which keypoint each becomes in a mirror image, padded to K."""
+    known = {number: _mirror(category, keypoints) for number, category in source.categories.items()}
+    return np.stack([known[instance.category] for instance in source.instances])
+
+
+def _mirror(category: Category, keypoints: int) -> Int64[np.ndarray, "K"]:
+    mirror = np.arange(keypoints)
+    mirror[: len(category.skeleton)] = category.skeleton.mirror()
+    return mirror
 
 
 def _padding(source: Source, keypoints: int | None) -> int:

@@ -60,9 +60,14 @@ class Variation(NamedTuple):
         support, query, width = extended(episode.support), extended(episode.query), count + self.between
         adjacency = torch.zeros(width, width, dtype=torch.bool)
         adjacency[:count, :count] = episode.adjacency[:count, :count]
-        mask = torch.cat([episode.mask[:count], support.visible[:, count:].all(dim=0)])
-        names = episode.names[:count] + ("",) * self.between
-        return episode._replace(support=support, query=query, mask=mask, adjacency=adjacency, names=names)
+        return episode._replace(
+            support=support,
+            query=query,
+            mask=torch.cat([episode.mask[:count], support.visible[:, count:].all(dim=0)]),
+            adjacency=adjacency,
+            mirror=torch.cat([episode.mirror[:count], torch.arange(count, width)]),
+            names=episode.names[:count] + ("",) * self.between,
+        )
 
 
 def _select(episode: Episode, chosen: Int[np.ndarray, "_"]) -> Episode:
@@ -77,8 +82,19 @@ def _select(episode: Episode, chosen: Int[np.ndarray, "_"]) -> Episode:
         query=query,
         mask=episode.mask[index],
         adjacency=episode.adjacency[index][:, index],
+        mirror=_reindexed(episode.mirror, index),
         names=tuple(episode.names[place] for place in chosen),
     )
+
+
+def _reindexed(mirror: Int[Tensor, "_"], chosen: Int[Tensor, "_"] | int) -> Int[Tensor, "_"]:
+    """Counterparts of some keypoints, or of the first ones, by their new numbers; who has lost theirs has none."""
+    chosen = torch.arange(chosen) if isinstance(chosen, int) else chosen
+    new = torch.arange(len(chosen))
+    place = torch.full_like(mirror, -1)
+    place[chosen] = new
+    found = place[mirror[chosen]]
+    return torch.where(found < 0, new, found)
 
 
 def resized(episode: Episode, keypoints: int) -> Episode:
@@ -93,5 +109,6 @@ def resized(episode: Episode, keypoints: int) -> Episode:
         query=query,
         mask=F.pad(episode.mask, (0, more)),
         adjacency=F.pad(episode.adjacency, (0, more, 0, more)),
+        mirror=_reindexed(torch.cat([episode.mirror, torch.arange(keypoints)[len(episode.mask) :]]), keypoints),
         names=(episode.names + ("",) * more)[:keypoints],
     )

@@ -7,14 +7,14 @@ articulation, is what a prior can use. The fit is expectation-maximisation, anne
        softmax of its similarity in nats plus the log of that prior,
     M  refit the affine map to the posterior means, with weights that forget what lies far off,
 
-with sigma shrinking, from several rotations and mirror images as starts; the start of highest evidence wins.
+with sigma shrinking, from R starts, each a pose with similarity maps of its own; the start of highest evidence wins.
 """
 
 import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 from cape.codecs import cell_centres
@@ -23,8 +23,6 @@ from cape.codecs import cell_centres
 class FitSettings(NamedTuple):
     """Numbers of the robust fit, in crop units."""
 
-    rotations: int = 8
-    """Starts, evenly spread over the circle; each also as a mirror image."""
     sigmas: tuple[float, ...] = (0.12, 0.08, 0.05)
     """Width of the prior in each iteration; the last one also shapes the result."""
     weight: float = 5.0
@@ -35,18 +33,24 @@ class FitSettings(NamedTuple):
     """Pull of the fit towards a similarity transform, in units of the points' own spread."""
 
 
+class Fit(NamedTuple):
+    """Where each start led."""
+
+    logits: Float[Tensor, "B R K H W"]
+    """Similarity in nats plus the log prior."""
+    places: Float[Tensor, "B R K 2"]
+    """Centres of the prior: the support points, mapped."""
+    evidence: Float[Tensor, "B R"]
+    """Mean over the shown keypoints of the log evidence, nats: what the starts are compared by."""
+
+
 def design(points: Float[Tensor, "*B K 2"]) -> Float[Tensor, "*B K 3"]:
     """Points as rows x, y, 1."""
     return torch.cat([points, torch.ones_like(points[..., :1])], dim=-1)
 
 
 def fit_affine(
-    source: Float[Tensor, "*B K 2"],
-    target: Float[Tensor, "*B K 2"],
-    weight: Float[Tensor, "*B K"],
-    *,
-    mirrored: Bool[Tensor, "*B"],
-    ridge: float,
+    source: Float[Tensor, "*B K 2"], target: Float[Tensor, "*B K 2"], weight: Float[Tensor, "*B K"], *, ridge: float
 ) -> Float[Tensor, "*B 2 3"]:
     """Weighted least-squares affine map, regularised towards the best similarity transform.
 
@@ -54,7 +58,6 @@ def fit_affine(
         source: Points in the support.
         target: Where they were seen.
         weight: Non-negative; points of weight 0 are ignored.
-        mirrored: Whether the similarity transform is a reflection.
         ridge: Strength of the pull, relative to the source's own variance. With two points or collinear ones only the
             similarity is determined, and the pull decides the rest.
     """
@@ -62,14 +65,12 @@ def fit_affine(
     w = (weight / total)[..., None]
     centre_s, centre_t = (w * source).sum(-2, keepdim=True), (w * target).sum(-2, keepdim=True)
     s, t = source - centre_s, target - centre_t
-    # Similarity: as complex numbers t ≈ z s, or t ≈ z conj(s) for a reflection.
-    sign = torch.where(mirrored, -1.0, 1.0)[..., None].to(s.dtype)
-    sx, sy = s[..., 0], s[..., 1] * sign
+    # Similarity, which mirrors nothing: as complex numbers t ≈ z s.
+    (sx, sy), (tx, ty) = s.unbind(-1), t.unbind(-1)
     spread = (w * s.square()).sum((-2, -1)).clamp_min(1e-8)
-    a = (w[..., 0] * (sx * t[..., 0] + sy * t[..., 1])).sum(-1) / spread
-    b = (w[..., 0] * (sx * t[..., 1] - sy * t[..., 0])).sum(-1) / spread
-    flip = sign[..., 0]
-    similarity = torch.stack([torch.stack([a, -b * flip], -1), torch.stack([b, a * flip], -1)], -2)
+    a = (w[..., 0] * (sx * tx + sy * ty)).sum(-1) / spread
+    b = (w[..., 0] * (sx * ty - sy * tx)).sum(-1) / spread
+    similarity = torch.stack([torch.stack([a, -b], -1), torch.stack([b, a], -1)], -2)
     # Ridge: minimise Σ w |A s - t|² + λ spread |A - similarity|².
     eye = torch.eye(2, dtype=s.dtype, device=s.device)
     pull = (ridge * spread)[..., None, None]
@@ -80,56 +81,61 @@ def fit_affine(
     return torch.cat([linear, shift], dim=-1)
 
 
-def starts(settings: FitSettings, *, like: Tensor) -> tuple[Float[Tensor, "R 2 3"], Bool[Tensor, "R"]]:
-    """Rotations and their mirror images about the centre of the crop, the identity first."""
-    angle = torch.arange(settings.rotations, dtype=like.dtype, device=like.device) * 2 * math.pi / settings.rotations
+def turns(rotations: int, *, like: Tensor) -> Float[Tensor, "R 2 3"]:
+    """Rotations about the centre of the crop, the identity first, then the same after a mirror (x becomes 1 - x)."""
+    angle = torch.arange(rotations, dtype=like.dtype, device=like.device) * 2 * math.pi / rotations
     cos, sin = angle.cos(), angle.sin()
     turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
     mirror = torch.diag(torch.tensor([-1.0, 1.0], dtype=like.dtype, device=like.device))
     linear = torch.cat([turn, turn @ mirror])
-    shift = 0.5 - linear.sum(-1, keepdim=True) * 0.5
-    mirrored = torch.arange(len(linear), device=like.device) >= settings.rotations
-    return torch.cat([linear, shift], dim=-1), mirrored
+    return torch.cat([linear, 0.5 - linear.sum(-1, keepdim=True) * 0.5], dim=-1)
 
 
-def robust_prior(
-    similarity: Float[Tensor, "B K H W"],
-    points: Float[Tensor, "B S K 2"],
-    mask: Bool[Tensor, "B S K"],
+def robust_fit(
+    similarity: Float[Tensor, "B R K H W"],
+    points: Float[Tensor, "B R K 2"],
+    mask: Bool[Tensor, "B R K"],
     *,
     settings: FitSettings = FitSettings(),  # noqa: B008 (a NamedTuple is immutable)
-) -> Float[Tensor, "B K H W"]:
-    """Similarity in nats plus the log prior of the best robust affine fit.
+) -> Fit:
+    """Fit the pose of each start to its similarity maps.
 
     Args:
         similarity: Cosine similarity of each keypoint with each cell of the query.
-        points: Support points, crop frame; each shot is a shape of its own to start from.
-        mask: Keypoints each support shows. The fit never sees which keypoints the query shows.
+        points: Support points, crop frame: where each start looks first.
+        mask: Keypoints that a start shows; it never sees which keypoints the query shows.
         settings: Numbers of the fit.
     """
     grid = cell_centres(*similarity.shape[-2:], like=similarity).flatten(0, 1)  # [HW, 2]
-    nats = settings.weight * similarity.flatten(-2)[:, None]  # [B, 1, K, HW]
-    batch, shots = points.shape[:2]
-    affine, mirrored = starts(settings, like=similarity)
-    count = len(affine)
-    affine, mirrored = affine.repeat(batch, shots, 1, 1), mirrored.repeat(batch, shots)  # [B, S·R, ...]
-    source = points.repeat_interleave(count, dim=1)
-    shown = mask.repeat_interleave(count, dim=1).to(similarity.dtype)
+    nats = settings.weight * similarity.flatten(-2)  # [B, R, K, HW]
+    shown = mask.to(similarity.dtype)
 
+    mean = points
     for sigma in settings.sigmas:
-        mean = design(source) @ affine.transpose(-1, -2)  # [B, S·R, K, 2]
         posterior = (nats - _squared_distance(mean, grid) / (2 * sigma**2)).softmax(dim=-1)
         seen = posterior @ grid
         residual = (seen - mean).square().sum(-1)
         trust = shown / (1 + residual / settings.reach**2)
-        affine = fit_affine(source, seen, trust, mirrored=mirrored, ridge=settings.ridge)
+        affine = fit_affine(points, seen, trust, ridge=settings.ridge)
+        mean = design(points) @ affine.transpose(-1, -2)
 
-    mean = design(source) @ affine.transpose(-1, -2)
-    logits = nats - _squared_distance(mean, grid) / (2 * settings.sigmas[-1] ** 2)  # [B, S·R, K, HW]
-    # Shots show different keypoints; the mean over the shown ones makes their evidence comparable.
+    logits = nats - _squared_distance(mean, grid) / (2 * settings.sigmas[-1] ** 2)
+    # Starts may show different keypoints; the mean over the shown ones makes their evidence comparable.
     evidence = (logits.logsumexp(dim=-1) * shown).sum(-1) / shown.sum(-1).clamp_min(1)
-    winner = evidence.argmax(dim=-1)
-    return logits[torch.arange(batch, device=winner.device), winner].view_as(similarity)
+    return Fit(logits.unflatten(-1, similarity.shape[-2:]), mean, evidence)
+
+
+def best_start(evidence: Float[Tensor, "B R"], mask: Bool[Tensor, "B R K"]) -> Int64[Tensor, "B K"]:
+    """For each keypoint the start of highest evidence among those that show it; of all, if none does."""
+    rank = evidence[..., None].expand_as(mask)
+    return torch.where(mask | ~mask.any(dim=1, keepdim=True), rank, -torch.inf).argmax(dim=1)
+
+
+def of_start(values: Shaped[Tensor, "B R K *E"], chosen: Int64[Tensor, "B K"]) -> Shaped[Tensor, "B K *E"]:
+    """The values of the chosen start of each keypoint."""
+    batch, keypoints = chosen.shape
+    rows, columns = (torch.arange(size, device=chosen.device) for size in (batch, keypoints))
+    return values[rows[:, None], chosen, columns]
 
 
 def _squared_distance(points: Float[Tensor, "*B K 2"], grid: Float[Tensor, "HW 2"]) -> Float[Tensor, "*B K HW"]:

@@ -3,10 +3,12 @@
     copy      the support pose, pasted into the query's crop,
     center    the middle of the crop for every keypoint,
     nearest   the arg-max of the cosine similarity of backbone features,
-    align     nearest, under a prior at the robust affine fit of all matches (`models.affine`).
+    align     nearest, under a prior at the robust affine fit of all matches (`models.affine`),
+    turned    align, with the features of the support picture turned and mirrored as well (`models.turning`).
 
 Each is a module `forward(support, feature) -> points [B, K, 2]` in the query's crop frame. None sees which keypoints
-the query shows. A keypoint that no support shows gets some finite point: it is never scored.
+the query shows, and none reads names (`turned` knows which keypoints are each other's counterparts). A keypoint that no
+support shows gets some finite point: it is never scored.
 """
 
 from typing import NamedTuple
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 
 from cape.codecs import cell_centres
 from cape.errors import PromptError
-from cape.models.affine import FitSettings, robust_prior
+from cape.models.affine import FitSettings, best_start, design, of_start, robust_fit, turns
 
 
 class Support(NamedTuple):
@@ -27,8 +29,10 @@ class Support(NamedTuple):
     points: Float[Tensor, "B S K 2"]
     """Crop frame."""
     visible: Bool[Tensor, "B S K"]
-    feature: Float[Tensor, "B S C H W"] | None
-    """Unit-length backbone features (`VisualEncoder(unit_length=True)`); None for the baselines without pictures."""
+    appearance: Float[Tensor, "B S K C"] | None
+    """Features at the points, see `appearance_at`; None for the baselines without pictures."""
+    doubt: Float[Tensor, "B S"] | None = None
+    """For `turned`, whose shots are the turns of all pictures: `turning.doubts`."""
 
 
 class Copy(nn.Module):
@@ -60,7 +64,7 @@ class Nearest(nn.Module):
 
     needs_pictures = True
     maps = 1
-    """Similarity maps held at once for each shot and keypoint."""
+    """Similarity maps held at once for each keypoint of a shot."""
 
     def forward(self, support: Support, feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K 2"]:
         """Points of the query."""
@@ -68,30 +72,61 @@ class Nearest(nn.Module):
 
 
 class Align(nn.Module):
-    """Nearest, under a prior at the robust affine fit of the support poses.
+    """Nearest, under a prior at the robust affine fit of the support poses, each also turned and mirrored.
 
     Args:
+        rotations: Starts, evenly spread over the circle; each also as a mirror image.
         settings: Numbers of the fit, keyed as in `FitSettings`.
     """
 
     needs_pictures = True
 
-    def __init__(self, *, settings: dict | None = None) -> None:
+    def __init__(self, *, rotations: int = 8, settings: dict | None = None) -> None:
         super().__init__()
-        self.settings = FitSettings(**(settings or {}))
-        self.maps = 2 * self.settings.rotations
+        self.rotations, self.settings = rotations, FitSettings(**(settings or {}))
+        self.maps = 2 * rotations
 
     def forward(self, support: Support, feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K 2"]:
         """Points of the query."""
-        similarity = cosine_similarity(support, feature)
-        return peak(robust_prior(similarity, support.points, support.visible, settings=self.settings))
+        starts = turns(self.rotations, like=support.points)
+        points = (design(support.points)[:, :, None] @ starts.transpose(-1, -2)).flatten(1, 2)  # [B, S·R, K, 2]
+        visible = support.visible.repeat_interleave(len(starts), dim=1)
+        similarity = cosine_similarity(support, feature)[:, None].expand(-1, points.shape[1], -1, -1, -1)
+        fit = robust_fit(similarity, points, visible, settings=self.settings)
+        return peak(of_start(fit.logits, best_start(fit.evidence, visible)))
 
 
-BASELINES: dict[str, type[Copy | Center | Nearest | Align]] = {
+class Turned(nn.Module):
+    """Align, where each turn of each support has an appearance of its own.
+
+    Args:
+        rotations: As for `turning.turned_views`.
+        settings: Numbers of the fit, keyed as in `FitSettings`.
+    """
+
+    needs_pictures = True
+
+    def __init__(self, *, rotations: int = 8, settings: dict | None = None) -> None:
+        super().__init__()
+        self.rotations, self.settings = rotations, FitSettings(**{"weight": 8.0, **(settings or {})})
+        self.maps = 2 * rotations
+
+    def forward(self, support: Support, feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K 2"]:
+        """Points of the query."""
+        appearance, doubt = _known(support), support.doubt
+        similarity = torch.einsum("brkc,bchw->brkhw", F.normalize(appearance.to(feature.dtype), dim=-1), feature)
+        fit = robust_fit(similarity, support.points, support.visible, settings=self.settings)
+        evidence = fit.evidence if doubt is None else fit.evidence - self.settings.weight * doubt
+        return peak(of_start(fit.logits, best_start(evidence, support.visible)))
+
+
+Baseline = Copy | Center | Nearest | Align | Turned
+BASELINES: dict[str, type[Baseline]] = {
     "copy": Copy,
     "center": Center,
     "nearest": Nearest,
     "align": Align,
+    "turned": Turned,
 }
 
 
@@ -111,18 +146,26 @@ def check_support(support: Support) -> None:
         )
 
 
+def appearance_at(points: Float[Tensor, "M K 2"], feature: Float[Tensor, "M C H W"]) -> Float[Tensor, "M K C"]:
+    """Features at points of the crop frame, bilinearly."""
+    place = (2 * points - 1)[:, :, None]
+    sampled = F.grid_sample(feature, place, padding_mode="border", align_corners=False)
+    return sampled[..., 0].transpose(1, 2)
+
+
 def cosine_similarity(support: Support, feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
     """Similarity of each keypoint, as the support pictures show it, with each cell of the query."""
+    token = _over_shots(_known(support), support.visible)
+    return torch.einsum("bkc,bchw->bkhw", F.normalize(token, dim=-1), feature)
+
+
+def _known(support: Support) -> Float[Tensor, "B S K C"]:
     check_support(support)
-    if support.feature is None:
+    if support.appearance is None:
         raise PromptError(
             "support set", expected="features of the pictures", got="none", fix="Encode the pictures first."
         )
-    batch, shots, keypoints, _ = support.points.shape
-    place = (2 * support.points - 1).view(batch * shots, keypoints, 1, 2)
-    sampled = F.grid_sample(support.feature.flatten(0, 1), place, padding_mode="border", align_corners=False)
-    token = _over_shots(sampled[..., 0].transpose(1, 2).unflatten(0, (batch, shots)), support.visible)
-    return torch.einsum("bkc,bchw->bkhw", F.normalize(token, dim=-1), feature)
+    return support.appearance
 
 
 def peak(logits: Float[Tensor, "B K H W"], *, finer: int = 4) -> Float[Tensor, "B K 2"]:

@@ -27,9 +27,8 @@ from torch import Tensor, nn
 
 from cape.codecs import gaussian_heatmap
 from cape.errors import PromptError, UsageError
-from cape.losses import cell_loss, consistency_loss, matching_losses, offset_loss, refinement_losses
+from cape.losses import consistency_loss, decision_loss, matching_losses, refinement_losses
 from cape.losses.consistency import Teacher
-from cape.models.fusion.matching import cosine_prior
 from cape.models.layers import drop_modalities, start_projections
 from cape.registry import MODELS
 from cape.structures import Branch, Found, Match, Tokens, View
@@ -58,18 +57,6 @@ def poses(found: Found, mask: Bool[Tensor, "B K"], pair: Tensor) -> list[Pose]:
     return [Pose(*row) for row in rows]
 
 
-def decision_loss(
-    decision: nn.Module, found: Found, target: Float[Tensor, "B K 2"], valid: Bool[Tensor, "B K"]
-) -> Tensor:
-    """What teaches a decision and nothing before it: the pooled map's loss, or that of the fused points."""
-    matches = [Match(*(each.detach() for each in branch.match)) for branch in found.branches]
-    fused, weights = decision(matches, torch.stack([branch.mask for branch in found.branches], dim=1))
-    if decision.rule == "pool":
-        return cell_loss(fused.similarity, target, valid)
-    points = torch.stack([branch.points[-1] for branch in found.branches], dim=1).detach()
-    return offset_loss((weights[..., None] * points).sum(dim=1), target, valid)
-
-
 @MODELS.register_module()
 class FewShotPose(BaseModel):
     """GraphCape, CapeX, or their fusion.
@@ -80,6 +67,7 @@ class FewShotPose(BaseModel):
         text: The text encoder; None for pictures alone (GraphCape).
         alignment: CMAA, which fuses features; ignored unless there are both modalities and no `decision`.
         decision: `Decision`, which fuses answers (DLF) and takes the alignment's place; None for FLF.
+        prior: Where the support pictures alone would look, `CosinePrior` or `TurnedFit`, for a matching that adds it.
         matching: Joint encoder and proposals.
         decoder: Keypoint decoder.
         decoders: With a decision: "two" (as the paper's parameter count has it; the branches share the output MLPs) or
@@ -112,6 +100,7 @@ class FewShotPose(BaseModel):
         text: dict | None,
         alignment: dict | None = None,
         decision: dict | None = None,
+        prior: dict | None = None,
         matching: dict | None = None,
         decoder: dict | None = None,
         decoders: Literal["two", "shared"] = "two",
@@ -154,6 +143,7 @@ class FewShotPose(BaseModel):
         matching = {"type": "Matching", **(matching or {}), "width": width}
         decoder = {"type": "KeypointDecoder", **(decoder or {}), "width": width}
         self.alignment = MODELS.build({"type": "CMAA", **(alignment or {}), "width": width}) if flf else None
+        self.prior = MODELS.build(prior or {"type": "CosinePrior"})
         self.matching = MODELS.build(matching)
         self.decoder = MODELS.build(decoder)
         self.text_matching = MODELS.build({**matching, "prior": None}) if dlf else None  # no picture to start from
@@ -184,6 +174,7 @@ class FewShotPose(BaseModel):
         query: View,
         mask: Bool[Tensor, "B K"],
         adjacency: Bool[Tensor, "B K K"],
+        mirror: Int64[Tensor, "B K"],
         names: Sequence[Sequence[str]],
         category: Tensor,
         pair: Tensor,
@@ -194,7 +185,7 @@ class FewShotPose(BaseModel):
         Args:
             mode: "loss" gives named scalars, "predict" poses, "tensor" the points of every layer.
         """
-        tokens = self.prompt(support, names, mask)
+        tokens = self.prompt(support, names, mask, mirror)
         found = self.locate(self.visual(query.image), tokens, adjacency)
         if mode == "loss":
             return self.losses(found, query, category)
@@ -202,53 +193,65 @@ class FewShotPose(BaseModel):
             return poses(found, tokens.mask, pair)
         return found.points
 
-    def prompt(self, support: View, names: Sequence[Sequence[str]], mask: Bool[Tensor, "B K"]) -> Tokens:
+    def prompt(
+        self,
+        support: View,
+        names: Sequence[Sequence[str]],
+        mask: Bool[Tensor, "B K"],
+        mirror: Int64[Tensor, "B K"] | None = None,
+    ) -> Tokens:
         """Keypoint tokens of a support set: all that depends on it, so it is computed once per prompt.
 
         Args:
             support: Support views.
             names: Keypoint texts.
             mask: Keypoints that exist and may be asked for.
+            mirror: See `Episode`; None: no keypoint has a counterpart.
 
         Raises:
             PromptError: Not one name a keypoint.
         """
         if len(names) != mask.shape[1]:
             raise PromptError(
-                "prompt",
-                expected=f"a name for each of {mask.shape[1]} keypoints",
-                got=str(len(names)),
+                "prompt", expected=f"a name for each of {mask.shape[1]} keypoints", got=str(len(names)),
                 fix='Give as many names as points, "" where there is none.',
-            )
+            )  # fmt: skip
 
-        # What the support pictures show at each keypoint, and what it is called
-        appearance, shown = self._appearance(support, mask)
+        # What the support pictures show at each keypoint, seen in R ways, and what it is called
+        if mirror is None:
+            mirror = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+        views, doubt = self.prior.alternatives(support, mirror)  # [B, R, S, ...]
+        appearance, shown = self._appearance(views, mask)
         meaning, named = self._meaning(names, mask)
         if self.training:
-            shown, named = drop_modalities(shown, named, rates=self.modality_dropout)
+            seen, named = drop_modalities(shown[:, 0], named, rates=self.modality_dropout)
+            shown = seen[:, None]
 
         # One token of each kind
         visual = self._project(self.visual_projection, appearance * shown[..., None])
         text = self._project(self.text_projection, meaning * named[..., None])
-
+        text, named = text[:, None].expand_as(visual), named[:, None].expand_as(shown)
         # One token a keypoint, or one a branch
         if self.decision is not None:
-            tokens, present = torch.stack([visual, text], dim=1), torch.stack([shown, named], dim=1)
+            tokens, present = torch.stack([visual, text], dim=2), torch.stack([shown, named], dim=2)
         elif self.alignment is not None:
-            tokens, present = self.alignment(visual, text, shown, named)[:, None], (shown | named)[:, None]
+            fused = self.alignment(*(each.flatten(0, 1) for each in (visual, text, shown, named)))
+            tokens, present = fused.view_as(visual)[:, :, None], (shown | named)[:, :, None]
         else:
-            tokens = (text if self.visual_projection is None else visual)[:, None]
-            present = (shown | named)[:, None]
-        return Tokens(tokens, present, appearance * shown[..., None])
+            tokens = (text if self.visual_projection is None else visual)[:, :, None]
+            present = (shown | named)[:, :, None]
+        return Tokens(tokens, present, appearance * shown[..., None], shown, views.points.mean(dim=2), doubt)
 
     def _appearance(
-        self, support: View, mask: Bool[Tensor, "B K"]
-    ) -> tuple[Float[Tensor, "B K C"], Bool[Tensor, "B K"]]:
+        self, views: View, mask: Bool[Tensor, "B K"]
+    ) -> tuple[Float[Tensor, "B R K C"], Bool[Tensor, "B R K"]]:
+        batch, ways, shots = views.image.shape[:3]
+        size = (batch, ways, mask.shape[1])
         if self.support is None:
-            return torch.zeros(*mask.shape, self.visual.channels, device=mask.device), torch.zeros_like(mask)
-        feature = self.visual(support.image.flatten(0, 1)).unflatten(0, support.image.shape[:2])
-        pooled, shown = self.support(feature, support.points, support.visible)
-        return pooled, shown & mask
+            return views.points.new_zeros(*size, self.visual.channels), mask.new_zeros(size)
+        feature = self.visual(views.image.flatten(0, 2)).unflatten(0, (batch * ways, shots))
+        pooled, shown = self.support(feature, views.points.flatten(0, 1), views.visible.flatten(0, 1))
+        return pooled.view(*size, -1), shown.view(size) & mask[:, None]
 
     def _meaning(
         self, names: Sequence[Sequence[str]], mask: Bool[Tensor, "B K"]
@@ -258,9 +261,9 @@ class FewShotPose(BaseModel):
         embedded, known = self.text(names)
         return embedded, known & mask
 
-    def _project(self, projection: nn.Module | None, inputs: Float[Tensor, "B K E"]) -> Float[Tensor, "B K D"]:
+    def _project(self, projection: nn.Module | None, inputs: Float[Tensor, "*B K E"]) -> Float[Tensor, "*B K D"]:
         if projection is None:
-            return torch.zeros(*inputs.shape[:2], self.width, device=inputs.device)
+            return inputs.new_zeros(*inputs.shape[:-1], self.width)
         return projection(self._input(inputs, inputs.shape[-1]))
 
     def _input(self, inputs: Tensor, channels: int) -> Tensor:
@@ -268,20 +271,20 @@ class FewShotPose(BaseModel):
 
     def locate(self, feature: Float[Tensor, "B C H W"], prompt: Tokens, adjacency: Bool[Tensor, "B K K"]) -> Found:
         """Find prompted keypoints in a query feature map."""
-        prior = None if self.matching.log_prior is None else cosine_prior(prompt.appearance, feature)
+        prompt, prior = (prompt, None) if self.matching.log_prior is None else self.prior(prompt, feature)
         picture = self.feature_projection(self._input(feature, feature.shape[1]))
-        tokens, masks = prompt.tokens.unbind(dim=1), prompt.present.unbind(dim=1)
+        tokens, masks = prompt.tokens[:, 0].unbind(dim=1), prompt.present[:, 0].unbind(dim=1)
         match = self.matching(picture, tokens[0], masks[0], prior)
 
         # Fused features: one answer
         if self.decision is None or self.text_matching is None:
             points = self.decoder(match, adjacency, masks[0])
-            weights = prompt.present.to(points.dtype)
+            weights = prompt.present[:, 0].to(points.dtype)
             return Found(points, match, (Branch(match, points, masks[0]),), weights)
 
         # Two answers, and what they say together
         matches = (match, self.text_matching(picture, tokens[1], masks[1]))
-        fused, weights = self.decision(matches, prompt.present)
+        fused, weights = self.decision(matches, prompt.present[:, 0])
 
         # One decoder for the mixture, or the average of two, each from its own proposal or from the pooled one
         if self.text_decoder is None:
@@ -300,10 +303,7 @@ class FewShotPose(BaseModel):
     ) -> list[Float[Tensor, "L B K 2"]]:
         (visual, text), (shown, named) = matches, masks
         second = self.text_decoder or self.decoder
-        return [
-            self.decoder(visual, adjacency, shown),
-            second(text, adjacency, named, self.decoder.offsets),
-        ]
+        return [self.decoder(visual, adjacency, shown), second(text, adjacency, named, self.decoder.offsets)]
 
     def losses(self, found: Found, query: View, category: Int64[Tensor, "B"]) -> dict[str, Tensor]:
         """Heatmap, proposal and offset losses of each branch, over keypoints that prompt and query show.

@@ -4,7 +4,18 @@ import pytest
 import torch
 
 from cape.errors import PromptError
-from cape.models.baselines import BASELINES, Align, Center, Copy, Nearest, Support, cosine_similarity, peak
+from cape.models.baselines import (
+    BASELINES,
+    Align,
+    Center,
+    Copy,
+    Nearest,
+    Support,
+    Turned,
+    appearance_at,
+    cosine_similarity,
+    peak,
+)
 
 
 def random_support(shots: int = 1, keypoints: int = 5, seed: int = 0) -> tuple[Support, torch.Tensor]:
@@ -14,11 +25,12 @@ def random_support(shots: int = 1, keypoints: int = 5, seed: int = 0) -> tuple[S
     cells = torch.randint(1, 15, (2, 1, keypoints, 2), generator=generator)
     points = ((cells + 0.5) / 16).repeat(1, shots, 1, 1)
     visible = torch.ones(2, shots, keypoints, dtype=torch.bool)
-    return Support(points, visible, feature[:, None].repeat(1, shots, 1, 1, 1)), feature
+    appearance = torch.stack([appearance_at(each, feature) for each in points.unbind(dim=1)], dim=1)
+    return Support(points, visible, appearance), feature
 
 
 @pytest.mark.parametrize("shots", [1, 3])
-@pytest.mark.parametrize("name", ["copy", "nearest", "align"])
+@pytest.mark.parametrize("name", ["copy", "nearest", "align", "turned"])
 def test_the_support_picture_itself_is_solved(name: str, shots: int) -> None:
     support, feature = random_support(shots)
     found = BASELINES[name]()(support, feature)
@@ -52,25 +64,26 @@ def test_a_support_without_a_visible_keypoint_is_refused(name: str) -> None:
 def test_missing_features_are_refused() -> None:
     support, feature = random_support()
     with pytest.raises(PromptError, match="features"):
-        Nearest()(support._replace(feature=None), feature)
+        Nearest()(support._replace(appearance=None), feature)
 
 
-@pytest.mark.parametrize("name", ["copy", "nearest", "align"])
+@pytest.mark.parametrize("name", ["copy", "nearest", "align", "turned"])
 def test_permuting_keypoints_permutes_the_points(name: str) -> None:
     support, feature = random_support(shots=2)
     order = torch.tensor([4, 2, 0, 1, 3])
     page = BASELINES[name]()
-    shuffled = Support(support.points[:, :, order], support.visible[:, :, order], support.feature)
+    shuffled = Support(*(field[:, :, order] for field in support[:3]))
     torch.testing.assert_close(page(shuffled, feature), page(support, feature)[:, order], atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["copy", "nearest", "align"])
+@pytest.mark.parametrize("name", ["copy", "nearest", "align", "turned"])
 def test_padding_changes_nothing(name: str) -> None:
     support, feature = random_support(shots=2)
     page = BASELINES[name]()
     points = torch.cat([support.points, torch.full((2, 2, 4, 2), 9.0)], dim=2)
     visible = torch.cat([support.visible, torch.zeros(2, 2, 4, dtype=torch.bool)], dim=2)
-    padded = page(Support(points, visible, support.feature), feature)
+    appearance = torch.cat([support.appearance, torch.ones(2, 2, 4, 24)], dim=2)
+    padded = page(Support(points, visible, appearance), feature)
     torch.testing.assert_close(padded[:, :5], page(support, feature), atol=1e-4, rtol=0)
 
 
@@ -89,7 +102,21 @@ def test_peak_reads_x_and_y_in_the_right_order() -> None:
     torch.testing.assert_close(peak(maps)[0, 0], torch.tensor([12.5 / 16, 3.5 / 16]), atol=1 / 64, rtol=0)
 
 
-def test_settings_reach_the_fit() -> None:
-    assert Align(settings={"rotations": 3}).settings.rotations == 3
+def test_options_reach_the_fit() -> None:
+    assert Align(rotations=3, settings={"ridge": 2.0}).settings.ridge == 2.0
+    assert Align(rotations=3).maps == Turned(rotations=3).maps == 6
+
+
+def test_of_equal_turns_the_one_that_is_not_doubted_wins() -> None:
+    support, feature = random_support(shots=2)
+    other = support.points.clone()
+    other[:, 1] = 1 - other[:, 1]
+    appearance = torch.stack([support.appearance[:, 0], appearance_at(other[:, 1], feature)], dim=1)
+    pages = [
+        Turned()(Support(other, support.visible, appearance, torch.tensor([doubt] * 2)), feature)
+        for doubt in ([0.0, 1.0], [1.0, 0.0])
+    ]
+    for found, expected in zip(pages, other.unbind(dim=1), strict=True):
+        assert (found - expected).abs().max() < 0.5 / 16
     with pytest.raises(TypeError):
         Align(settings={"rotation": 3})

@@ -3,7 +3,6 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -70,7 +69,7 @@ class Matching(nn.Module):
             feature: Projected query feature map.
             tokens: Projected keypoint tokens.
             mask: Keypoints that exist; the others are ignored by all.
-            prior: What is known before, see `cosine_prior`; where the option asks for it.
+            prior: What is known before, see `fusion.prior`; where the option asks for it.
         """
         height, width = feature.shape[-2:]
         cells = height * width
@@ -92,12 +91,6 @@ class Matching(nn.Module):
             learned = similarity * key.shape[-1] ** -0.5
             similarity = learned * (1.0 if self.training else self.trust) + self.log_prior.exp() * prior
         return Match(seen, position, tokens, similarity, soft_argmax(similarity), local_soft_argmax(similarity))
-
-
-def cosine_prior(appearance: Float[Tensor, "B K C"], feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
-    """Cosine similarity of each keypoint, as the support shows it, with each cell; 0 without a support."""
-    unit = F.normalize(feature.flatten(2), dim=1)
-    return (F.normalize(appearance, dim=-1) @ unit).unflatten(-1, feature.shape[-2:])
 
 
 class _JointLayer(nn.Module):

@@ -5,7 +5,7 @@ import torch
 
 from cape.codecs import local_soft_argmax
 from cape.models.fusion import Matching
-from cape.models.fusion.matching import cosine_prior
+from cape.models.fusion.prior import cosine
 
 D, C = 16, 24
 
@@ -18,14 +18,14 @@ def part(**options) -> Matching:
 def example() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     torch.manual_seed(1)
     mask = torch.ones(2, 5, dtype=torch.bool)
-    prior = cosine_prior(torch.randn(2, 5, C), torch.randn(2, C, 6, 6))
+    prior = cosine(torch.randn(2, 1, 5, C), torch.randn(2, C, 6, 6))[:, 0]
     return torch.randn(2, D, 6, 6), torch.randn(2, 5, D), mask, prior
 
 
 def test_the_prior_is_the_cosine_and_zero_without_a_support() -> None:
     appearance, feature = torch.randn(1, 3, C), torch.randn(1, C, 4, 5)
     appearance[0, 1] = 0
-    prior = cosine_prior(appearance, feature)
+    prior = cosine(appearance[:, None], feature)[:, 0]
     assert prior.shape == (1, 3, 4, 5) and prior[0, 1].abs().max() == 0
     by_hand = torch.cosine_similarity(appearance[0, 2], feature[0, :, 3, 1], dim=0)
     torch.testing.assert_close(prior[0, 2, 3, 1], by_hand)
