@@ -182,3 +182,21 @@ def test_every_loss_is_in_the_list_of_formats():
         "csv",
         "labelstudio",
     }
+
+
+def test_dlc_says_each_loss():
+    whole = fitting_labels("dlc")
+    pose = whole.pictures[0].poses[0]
+    changes = {
+        "occlusion": {"visibility": np.array([2, 1, 0], dtype=np.int8)},
+        "without a labelled": {"visibility": np.zeros(3, dtype=np.int8), "points": np.zeros((3, 2))},
+        "boxes": {"box": np.zeros(4)},
+        "scores of poses": {"score": 0.5},
+        "ids": {"id": 2},
+    }
+    for words, change in changes.items():
+        changed = whole._replace(pictures=(whole.pictures[0]._replace(poses=(pose._replace(**change),)),))
+        (loss,) = FORMATS["dlc"].losses(changed)
+        assert words in loss
+    graph = whole._replace(categories=small_labels().categories)
+    assert FORMATS["dlc"].losses(graph) == ("edges", "swap pairs")
