@@ -261,7 +261,7 @@ def _pose(
     scale = np.array(size, dtype=np.float64) / 100
     points, visibility, scores = np.zeros((len(names), 2)), np.zeros(len(names), dtype=np.int8), np.zeros(len(names))
     given = [score is not None for _, _, score in draft.points.values()]
-    if any(given) != all(given):
+    if any(given) and not all(given):
         raise bad(where, "a score for each keypoint of a pose or none", "some")
     for label, (x, y, score) in draft.points.items():
         place = names.index(label)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelled import draw_pictures, fitting_labels
+from labelled import assert_same, draw_pictures, fitting_labels, small_labels
 from PIL import Image
 
 from cape.errors import AnnotationError, CapeError, UsageError
@@ -301,3 +301,8 @@ def test_nothing_is_read_outside_the_folder(tmp_path, refused):
         path.write_text(DLC["one column"].replace("labeled-data/day1", "../../etc"))
         with refused(AnnotationError, "inside the picture folder"):
             read(path, "dlc", pictures=tmp_path)
+
+
+def test_label_studio_keeps_a_pose_without_a_labelled_keypoint(tmp_path):
+    absent = small_labels(visibility=np.zeros(3, dtype=np.int8), points=np.zeros((3, 2)), box=None)
+    assert_same(read(write(absent, tmp_path / "x", "labelstudio"), "labelstudio"), absent, "labelstudio")
