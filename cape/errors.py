@@ -3,6 +3,7 @@
     CapeError
     ├── DataError            what a user's files hold
     │   ├── AnnotationError      an annotation file or a record in it
+    │   ├── FormatError          labels that a file format cannot hold
     │   ├── PictureError         a picture that is missing, corrupt or too large
     │   ├── SkeletonError        names, edges or swap pairs that do not fit together
     │   └── TextError            a text pack or a list of keypoint names
@@ -53,6 +54,10 @@ class DataError(CapeError):
 
 class AnnotationError(DataError):
     """An annotation file, or one record in it, cannot be used."""
+
+
+class FormatError(DataError):
+    """Labels that a file format cannot hold, or that are not legal in any."""
 
 
 class PictureError(DataError):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cape.errors import UsageError
-from cape.files import check_writable, write_atomically
+from cape.files import check_writable, write_atomically, write_folder_atomically
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -118,3 +118,32 @@ def test_a_kill_leaves_nothing_beside(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(KeyboardInterrupt):
         write_atomically(tmp_path / "file.txt", "new")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_written_and_replaced_whole(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "folder"
+    assert write_folder_atomically(target, {"a/b.txt": "é", "c": b"\x00"}) == target
+    assert (target / "a" / "b.txt").read_text() == "é"
+    with pytest.raises(UsageError, match="not empty"):
+        write_folder_atomically(target, {"d": ""})
+    write_folder_atomically(target, {"d": ""}, replace=True)
+    assert [path.name for path in target.iterdir()] == ["d"]
+    assert [path.name for path in target.parent.iterdir()] == ["folder"]
+
+
+def test_an_empty_folder_is_taken_and_a_file_is_not(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir(mode=0o700)
+    write_folder_atomically(tmp_path / "empty", {"a": "x"})
+    assert stat.S_IMODE((tmp_path / "empty").stat().st_mode) == 0o700
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="a file"):
+        write_folder_atomically(tmp_path / "file", {"a": "x"}, replace=True)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_folder_atomically(tmp_path / "link", {"a": "x"})
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "a").read_text() == "x"

@@ -64,6 +64,19 @@ def picture_fault(path: str | Path, *, size: tuple[int, int] | None = None) -> s
         return fault.reason
 
 
+def upright_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of a picture after its EXIF orientation; only the header is read.
+
+    Raises:
+        PictureError: `read_picture` would refuse it.
+    """
+    try:
+        with _opened(Path(path), None) as picture:
+            return _turned(picture.size, _orientation(picture))
+    except _Fault as fault:
+        raise PictureError(str(path), expected=fault.expected, got=fault.got, fix=fault.fix) from fault.__cause__
+
+
 class _Fault(Exception):
     """What is wrong with a picture; `reason` is what faults are counted by."""
 

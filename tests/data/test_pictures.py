@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cape.data.pictures import MAX_PIXELS, MAX_SIDE, picture_fault, read_picture
+from cape.data.pictures import MAX_PIXELS, MAX_SIDE, picture_fault, read_picture, upright_size
 from cape.errors import CapeError, PictureError
 
 ORIENTATION = 0x0112
@@ -91,6 +91,7 @@ def test_exif_orientation_is_applied(tmp_path, orientation, suffix):
     path = tmp_path / f"turned{suffix}"
     write_turned(path, orientation)
     upright = (50, 20) if orientation < 5 else (20, 50)
+    assert upright_size(path) == upright
     for size in (None, upright):
         pixels = read_picture(path, size=size)
         assert pixels.shape == (*upright[::-1], 3)
@@ -266,3 +267,10 @@ def test_sixteen_bits_turn_too(tmp_path, orientation):
     pixels = read_picture(path)
     assert pixels.shape == ((1, 3, 3) if orientation < 5 else (3, 1, 3))
     assert pixels[CORNERS[orientation][0]].tolist() == [255] * 3
+
+
+def test_the_size_of_what_is_no_picture(tmp_path, refused):
+    (tmp_path / "a.png").write_bytes(b"text")
+    for name in ("a.png", "missing.png", "."):
+        with refused(PictureError):
+            upright_size(tmp_path / name)
