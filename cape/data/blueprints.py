@@ -4,6 +4,7 @@ A category is data, one JSON file of `annotations/drawn` (or what `breeding` mak
 
     id, name, supercategory     the id seeds the draws, so it never changes
     frame     "subject" or "viewer": whose left and right the names mean; "viewer" also where both agree (from above)
+    mirrored  false where no instance is ever shown mirrored (optional)
     colours   families, each with ranges of hue (degrees), saturation, value; an instance draws one colour of each
     parts     name · parent (an earlier part) · at (where on the parent) · shape, with outline or taper ·
               length, width, angle, skew (ranges) · colour, shade · z (drawn in this order; ties in file order)
@@ -90,6 +91,8 @@ class Blueprint(NamedTuple):
     """Parts from back to front."""
     hides: Bool[np.ndarray, "P K"]
     """Whether a part can hide a keypoint: drawn later than the keypoint's and not attached at that very place."""
+    mirrored: bool
+    """Whether instances may be shown mirrored."""
     draws: int
     """How many uniform numbers determine the geometry of an instance."""
 
@@ -161,6 +164,7 @@ def build_blueprint(content: dict[str, Any], *, where: str = "description") -> B
             keypoints=places,
             order=order,
             hides=_hides(parts, places, order),
+            mirrored=bool(content.get("mirrored", True)),
             draws=RESERVED + len(slots) + VIEW,
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:

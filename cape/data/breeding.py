@@ -24,7 +24,7 @@ _RHYMES = ("a", "an", "e", "el", "i", "in", "o", "or", "u", "um")
 
 @lru_cache(maxsize=4096)
 def breed(seed: int, number: int) -> Blueprint:
-    """Category `number` of a seed. Every 24 neighbours have 24 different body plans.
+    """Category `number` of a seed. Successive ones have all body plans before any comes again.
 
     What the dice make is tried on a few instances, and thrown again where keypoints coincide or the body would be
     hidden or tiny.
@@ -66,6 +66,9 @@ def _worth(blueprint: Blueprint) -> float:
     layout = lay_out(blueprint, draws, Style(rotation=0.0, occlusion=0.0, truncation=0.0))
     points, side = layout.points, layout.box[:, 2:].max(axis=1)
     gaps = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1) + np.eye(points.shape[1]) * 1e9
+    for one, other in blueprint.category.skeleton.swap:
+        gaps[:, one, other] *= 3  # the near leg and the far one may come close
+        gaps[:, other, one] *= 3
     apart = float(np.median(gaps.min(axis=(1, 2)) / side)) / 0.025
     seen = float((layout.visibility == 2).mean()) / 0.55
     slim = float(np.median(layout.box[:, 2:].min(axis=1) / side)) / 0.12

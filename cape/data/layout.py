@@ -97,11 +97,11 @@ def lay_out(blueprint: Blueprint, draws: Float[np.ndarray, "N _"], style: Style)
     outlines = [frame.place(part.outline) for frame, part in zip(frames, blueprint.parts, strict=True)]
     points = np.concatenate([frames[part].spot(u, v) for part, u, v in blueprint.keypoints], axis=1)
     cuts = np.cumsum([points.shape[1], *(outline.shape[1] for outline in outlines)])
-    cloud = _project(np.concatenate([points, *outlines], axis=1), points.shape[1], draws, style)
+    mirrored = (draws[:, 0] < 0.5) & blueprint.mirrored
+    cloud = _project(np.concatenate([points, *outlines], axis=1), points.shape[1], mirrored, draws, style)
     points, *outlines, _ = np.split(cloud, cuts, axis=1)
 
     # A mirrored animal shows its other side: each keypoint takes its partner's place.
-    mirrored = draws[:, 0] < 0.5
     swapped = points[:, blueprint.category.skeleton.mirror()]
     hidden = _hidden(blueprint, outlines, points)
     hidden = np.where(mirrored[:, None], hidden[:, blueprint.category.skeleton.mirror()], hidden)
@@ -125,13 +125,17 @@ def lay_out(blueprint: Blueprint, draws: Float[np.ndarray, "N _"], style: Style)
 
 
 def _project(
-    cloud: Float[np.ndarray, "N _ 2"], count: int, draws: Float[np.ndarray, "N _"], style: Style
+    cloud: Float[np.ndarray, "N _ 2"],
+    count: int,
+    mirrored: Bool[np.ndarray, "N"],
+    draws: Float[np.ndarray, "N _"],
+    style: Style,
 ) -> Float[np.ndarray, "N _ 2"]:
     """From units of a description to pixels: mirror, stretch, turn, tilt, fit. The first `count` are keypoints."""
     low, high = cloud[:, count:].min(axis=1, keepdims=True), cloud[:, count:].max(axis=1, keepdims=True)
     x, y = np.moveaxis((cloud - (low + high) / 2) / (high - low).max(axis=-1, keepdims=True) * 2, -1, 0)
     one = draws[:, :RESERVED, None].swapaxes(0, 1)
-    x = np.where(one[0] < 0.5, -x, x)
+    x = np.where(mirrored[:, None], -x, x)
     stretch = 0.9 + 0.2 * one[1]
     x, y = x * stretch, y / stretch
     angle = np.deg2rad(style.rotation) * (2 * one[2] - 1)

@@ -21,12 +21,13 @@ class Sketch:
 
     Attributes:
         frame: "viewer" or "subject", see `blueprints`; a plan may change it.
+        mirrored: Whether instances may face the other way; not where only the turning sense tells points apart.
         play: How far joints turn, as a multiple of what a plan says; near 0 for rigid categories.
         spread: How much measures differ between instances, as a share of the measure.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.rng, self.frame = rng, "viewer"
+        self.rng, self.frame, self.mirrored = rng, "viewer", True
         self.play = 0.08 if rng.random() < 0.15 else float(rng.uniform(0.4, 1.1))
         self.spread = float(rng.uniform(0.03, 0.16))
         self._wordy = rng.random() < 0.4
@@ -176,6 +177,7 @@ class Sketch:
     def content(self, number: int, name: str, kind: str) -> dict[str, Any]:
         """The description, to be read by `blueprints.build_blueprint`."""
         return {
-            "id": number, "name": name, "supercategory": kind, "frame": self.frame, "colours": self.colours,
+            "id": number, "name": name, "supercategory": kind, "frame": self.frame, "mirrored": self.mirrored,
+            "colours": self.colours,
             "parts": self.parts, "keypoints": self.keypoints, "edges": self.edges, "groups": self.groups,
         }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from cape.data.plans import animals, crawlers, machines, plants, things, wear
+from cape.data.plans import animals, crawlers, machines, oddities, plants, things, wear
 from cape.data.sketch import Sketch
 
 PLANS: dict[str, Callable[[Sketch], None]] = {
@@ -30,4 +30,8 @@ PLANS: dict[str, Callable[[Sketch], None]] = {
     "upper garment": wear.upper_garment,
     "lower garment": wear.lower_garment,
     "shoe": wear.shoe,
+    "hand": oddities.hand,
+    "two-wheeler": oddities.two_wheeler,
+    "instrument": oddities.instrument,
+    "assembly": oddities.assembly,
 }

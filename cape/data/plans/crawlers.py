@@ -130,6 +130,7 @@ def flyer(s: Sketch) -> None:
 
 def star(s: Sketch) -> None:
     """A starfish, an octopus or a sun: arms all round a middle."""
+    s.mirrored = False
     s.paint("main", "second")
     arms, links = s.count(4, 8), s.count(1, 3)
     round_size = s.some(0.25, 0.7)

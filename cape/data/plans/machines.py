@@ -25,12 +25,13 @@ def vehicle(s: Sketch) -> None:
     names = {2: ("rear", "front"), 3: ("rear", "middle", "front"), 4: ORDINALS[:4]}[wheels]
     uneven = s.some(0.5, 1) if s.chance(0.3) else 1
     shape, hubs = s.one("wheel", "disc"), []
+    word = s.one("wheel hub", "wheel")
     for number, name in enumerate(names):
         wide = min(big, 0.9 * long / wheels) * (uneven if number == wheels - 1 else 1)
         share = 0.17 + 0.66 * number / (wheels - 1)
         s.part(f"{name} wheel", shape, (None, wide), "hull", (share, 1), angle=180, swing=180, colour="wheel", z=3)
         s.part(f"{name} hub", "disc", (None, wide * 0.4), f"{name} wheel", colour="second", z=4)
-        hubs.append(s.point(f"{name} {s.one('wheel hub', 'wheel')}", f"{name} hub"))
+        hubs.append(s.point(f"{name} {word}", f"{name} hub"))
     s.edge(rear, *hubs, front)
     if s.chance(0.5):
         kind = s.one("chimney", "mast", "antenna")
@@ -128,6 +129,7 @@ def aircraft(s: Sketch) -> None:
 
 def rotor(s: Sketch) -> None:
     """A windmill, a propeller on a mast or a clock: hands or blades about a hub."""
+    s.mirrored = False
     s.paint("main", "blade", "hub")
     tall = s.some(0.6, 1.2)
     wide = s.some(0.12, 0.5)

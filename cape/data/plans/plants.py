@@ -8,6 +8,7 @@ from cape.data.sketch import ORDINALS, Sketch
 
 def flower(s: Sketch) -> None:
     """A blossom with petals on a stem with leaves."""
+    s.mirrored = False
     s.paint("main", "petal", "green")
     stem = s.chain("stem", s.count(1, 3), (s.some(0.6, 1.2), s.some(0.03, 0.08)), _ground(s), (0.9, 0), swing=12,
                    bend=s.some(-15, 15), thin=0.95, colour="green", z=-2)  # fmt: skip

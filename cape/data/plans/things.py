@@ -1,5 +1,7 @@
 """Body plans of things: seats and tables, lamps, hand tools, tongs, vessels."""
 
+from typing import Any
+
 from cape.data.sketch import ORDINALS, Sketch
 
 
@@ -185,25 +187,15 @@ def vessel(s: Sketch) -> None:
         s.part("lid", "ellipse", (0.18, wide * 0.5), "collar", (0.9, 0), pivot=(0.2, 0), colour="band", z=1)
         s.part("button", "disc", (None, 0.1), "lid", (1, 0), colour="dark", z=2)
         s.edge(belly, s.point(s.one("lid knob", "top of the lid"), "button"))
-    if both:
-        chain = s.chain("{side} handle", 3, (s.some(0.5, 0.9), 0.07), "body", (0.75, 0.5), angle=100, swing=6, bend=50,
-                        thin=1, colour="second", z=-2, sides="mirror")  # fmt: skip
-        s.edge(belly, s.point("{side} handle", chain[1], 0.5, 0))
-    else:
-        chain = s.chain(
-            "handle",
-            3,
-            (s.some(0.6, 1.0), 0.08),
-            "body",
-            (0.8, -0.5),
-            angle=-100,
-            swing=6,
-            bend=-50,
-            thin=1,
-            colour="second",
-            z=-2,
-        )
-        s.edge(belly, s.point(s.of("handle", "middle"), chain[1], 0.5, 0))
+    side, v = ("{side} ", 1) if both else ("", -1)
+    more: dict[str, Any] = {"colour": "second", "z": -2} | ({"sides": "mirror"} if both else {})
+    size, lean = (s.some(0.5, 0.9), s.some(0.06, 0.1)), s.some(60, 110)
+    chain = s.chain(f"{side}handle", 2, size, "body", (s.some(0.65, 0.85), 0.4 * v), angle=lean * v, swing=6,
+                    bend=s.some(50, 90) * v, thin=1, **more)  # fmt: skip
+    low = s.some(0.15, 0.4)
+    # Back to the body, so that the handle is closed.
+    s.part(f"{side}handle end", "limb", (None, size[1]), chain[1], (1, 0), end_part="body", end=(low, 0.35 * v), **more)
+    s.edge(belly, s.point(s.of(f"{side}handle", "middle"), chain[1], 0.5, 0))
     if not both and s.chance(0.7):
         spout = s.chain("spout", 2, (s.some(0.3, 0.8), 0.15), "body", (s.some(0.3, 0.7), 0.5), angle=s.some(40, 75),
                         bend=s.some(-50, 20), thin=0.7, z=-1)  # fmt: skip
