@@ -61,7 +61,7 @@ def _candidate(seed: int, number: int, trial: int, kind: str) -> Blueprint:
 
 
 def _worth(blueprint: Blueprint) -> float:
-    """At least 1 for a sound category: keypoints apart, seen in most instances, spread over the object."""
+    """At least 1 for a sound category: keypoints apart, mostly seen, none always hidden, spread over the object."""
     draws = np.random.default_rng(5).random((4, blueprint.draws))
     layout = lay_out(blueprint, draws, Style(rotation=0.0, occlusion=0.0, truncation=0.0))
     points, side = layout.points, layout.box[:, 2:].max(axis=1)
@@ -73,4 +73,5 @@ def _worth(blueprint: Blueprint) -> float:
     seen = float((layout.visibility == 2).mean()) / 0.55
     slim = float(np.median(layout.box[:, 2:].min(axis=1) / side)) / 0.12
     spread = float(np.median(np.ptp(points, axis=1).max(axis=1) / side)) / 0.6
-    return min(apart, seen, slim, spread)
+    ever = float((layout.visibility == 2).any(axis=0).all())
+    return min(apart, seen, slim, spread, 0.5 + 0.5 * ever)

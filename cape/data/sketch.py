@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
-Place = tuple[float, float]
+Number = float | int
+Place = tuple[Number, Number]
 
 
 class Sketch:
@@ -31,13 +32,13 @@ class Sketch:
         self.play = 0.08 if rng.random() < 0.15 else float(rng.uniform(0.4, 1.1))
         self.spread = float(rng.uniform(0.03, 0.16))
         self._wordy = rng.random() < 0.4
-        self.colours: dict[str, list[list[float]]] = {"dark": [[0, 360], [0, 0.3], [0.04, 0.16]]}
+        self.colours: dict[str, list[list[Number]]] = {"dark": [[0, 360], [0, 0.3], [0.04, 0.16]]}
         self.parts: list[dict[str, Any]] = []
         self.keypoints: list[list[Any]] = []
         self.edges: list[list[str]] = []
         self.groups: dict[str, list[str]] = {}
 
-    def some(self, low: float, high: float) -> float:
+    def some(self, low: Number, high: Number) -> float:
         """A measure between two."""
         return float(self.rng.uniform(low, high))
 
@@ -45,7 +46,7 @@ class Sketch:
         """A number from least to most."""
         return int(self.rng.integers(least, most + 1))
 
-    def chance(self, share: float = 0.5) -> bool:
+    def chance(self, share: Number = 0.5) -> bool:
         """True in that share of the categories."""
         return bool(self.rng.random() < share)
 
@@ -71,12 +72,12 @@ class Sketch:
         self,
         name: str,
         shape: str,
-        size: tuple[float | None, float],
+        size: tuple[Number | None, Number],
         parent: str | None = None,
         at: Place = (0, 0),
         *,
-        angle: float = 0,
-        swing: float = 0,
+        angle: Number = 0,
+        swing: Number = 0,
         colour: str = "main",
         **more: Any,
     ) -> str:
@@ -94,7 +95,7 @@ class Sketch:
         self.parts.append(record)
         return name
 
-    def _range(self, typical: float, *, fixed: bool) -> list[float]:
+    def _range(self, typical: Number, *, fixed: bool) -> list[float]:
         spread = 0.04 if fixed else self.spread * self.some(0.5, 1.5)
         return [typical * (1 - spread), typical * (1 + spread)]
 
@@ -102,14 +103,14 @@ class Sketch:
         self,
         name: str,
         links: int,
-        size: tuple[float, float],
+        size: tuple[Number, Number],
         parent: str,
         at: Place = (0, 0),
         *,
-        angle: float = 0,
-        swing: float = 0,
-        bend: float = 0,
-        thin: float = 0.75,
+        angle: Number = 0,
+        swing: Number = 0,
+        bend: Number = 0,
+        thin: Number = 0.75,
         **more: Any,
     ) -> list[str]:
         """A limb of several links, of `size` together: the first turns by angle, each other by bend; their names."""
@@ -124,7 +125,7 @@ class Sketch:
             width *= thin
         return names
 
-    def point(self, name: str, part: str, u: float = 0, v: float = 0) -> str:
+    def point(self, name: str, part: str, u: Number = 0, v: Number = 0) -> str:
         """Add a keypoint on a part and give its name back.
 
         Of a pair on one part that points upwards, v is that of the one on the right of the picture.
@@ -152,7 +153,7 @@ class Sketch:
             for side in (("left", "right") if "{side}" in member and not sided else ("",))
         ]
 
-    def profile(self, bulge: float = 0.35, *, ends: tuple[float, float] = (0.3, 0.3)) -> list[Place]:
+    def profile(self, bulge: Number = 0.35, *, ends: tuple[Number, Number] = (0.3, 0.3)) -> list[Place]:
         """A smooth outline, the same on both sides: some bellied or waisted body.
 
         Its half width is 1 where it is widest, and `ends` at its beginning and its end.
@@ -167,7 +168,7 @@ class Sketch:
         upper = [(round(float(u), 3), round(float(-v), 3)) for u, v in zip(along, half, strict=True)]
         return upper + [(u, -v) for u, v in reversed(upper)]
 
-    def star_outline(self, teeth: int, depth: float) -> list[Place]:
+    def star_outline(self, teeth: int, depth: Number) -> list[Place]:
         """A round outline with teeth or lobes, as u from 0 to 1 and v from -1 to 1."""
         angles = np.linspace(0, 2 * np.pi, 8 * teeth, endpoint=False)
         radius = 1 - depth * (0.5 - 0.5 * np.cos(teeth * angles))

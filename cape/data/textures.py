@@ -119,7 +119,7 @@ def _cloud(rng: np.random.Generator, cells: int) -> Float[np.ndarray, "_ _"]:
     side = _SIDE // cells
     large = cv2.resize(small, None, fx=side, fy=side, interpolation=cv2.INTER_CUBIC)
     field = large[4 * side : 4 * side + _SIDE, 4 * side : 4 * side + _SIDE]
-    return field / field.std() - field.mean()
+    return (field - field.mean()) / field.std()
 
 
 def fill(

@@ -204,7 +204,7 @@ def fish(s: Sketch) -> None:
     snout, eye = s.point(s.one("snout", "mouth", "nose"), "body", 0.98, 0), s.point("eye", "eye")
     lobes = [s.point(f"{name} tip of the tail fin", "tail fin", u * 0.97, v * 0.95)
              for name, (u, v) in (("lower", fork[1]), ("upper", fork[3]))]  # fmt: skip
-    base = s.point(s.of("tail fin", "base"), "tail fin", 0.05, 0)
+    base = s.point(s.of("tail fin", "base"), rear[-1], 0.95, 0)
     s.edge(snout, eye, base, lobes[0])
     s.edge(base, lobes[1])
     fins = [("back fin", -0.6, -100, -1), ("belly fin", 0.6, 100, -1), ("side fin", 0.1, 140, 2)]

@@ -1,8 +1,9 @@
 """Body plans seen from above: insects, spiders, crabs and lizards; winged insects; stars and octopuses."""
 
 import math
+from typing import Any
 
-from cape.data.sketch import ORDINALS, Sketch
+from cape.data.sketch import ORDINALS, Number, Sketch
 
 _RANKS = {1: ("",), 2: ("front", "hind"), 3: ("front", "middle", "hind"), 4: ORDINALS[:4], 5: ORDINALS[:5]}
 
@@ -129,31 +130,45 @@ def flyer(s: Sketch) -> None:
 
 
 def star(s: Sketch) -> None:
-    """A starfish, an octopus or a sun: arms all round a middle."""
+    """A starfish, an octopus, a jellyfish: arms all round a middle, or on one side of it."""
     s.mirrored = False
-    s.paint("main", "second")
-    arms, links = s.count(4, 8), s.count(1, 3)
-    round_size = s.some(0.25, 0.7)
-    s.part("middle", "disc", (None, round_size), angle=-90, swing=30, z=1 if links > 1 else 0)
-    centre = s.point(s.one("centre", "middle", "mouth"), "middle")
+    s.paint("main", "second", "arm")
+    arms, links = s.count(3, 8), s.count(1, 3)
+    wide, fan = s.some(0.25, 0.8), s.chance(0.4)
+    if fan:
+        s.part("middle", "polygon", (wide, wide * s.some(0.8, 1.6)), angle=-90, swing=25, z=2, pivot=(0.5, 0),
+               outline=s.profile(0.3, ends=(0.8, 0.3)))  # fmt: skip
+    else:
+        s.part("middle", "polygon", (wide, wide), angle=-90, swing=30, z=2, pivot=(0.5, 0),
+               outline=s.star_outline(s.count(3, 9), s.some(0, 0.3)))  # fmt: skip
+    centre = s.point(s.one("centre", "middle", "mouth"), "middle", 0.5, 0)
+    size, slim = (s.some(0.3, 1.1), wide * s.some(0.12, 0.5)), s.some(0.4, 0.95)
+    turns = s.some(-60, 60) if links > 1 else 0
+    uneven = [s.some(0.4, 1.0) for _ in range(s.count(1, 3))]
+    flat = links == 1 and s.chance(0.6)
+    more: dict[str, Any] = {"colour": s.one("main", "arm"), "swing": 14 if arms < 7 and fan is False else 8}
     arm, end = s.one("arm", "tentacle", "ray"), s.one("tip", "end")
-    size = (s.some(0.4, 1.0), round_size * s.some(0.3, 0.7))
-    swing = 16 if arms < 7 else 9
-    short = s.count(0, arms - 1) if s.chance(0.5) else -1
+    outline = s.profile(0.5, ends=(0.5, s.some(0.05, 0.8)))
     for number in range(arms):
         name = f"{ORDINALS[number]} {arm}"
-        angle = 360 * number / arms
-        own = (size[0] * 0.5, size[1]) if number == short else size
-        u, v = rim(angle, 0.7)
-        chain = s.chain(name, links, own, "middle", (u, v), angle=angle, swing=swing, thin=s.some(0.45, 0.6))
-        points = [s.point(f"{name} joint", chain[1])] if links > 1 and arms < 7 else []
-        points.append(s.point(s.of(name, end), chain[-1], 1, 0))
-        s.edge(centre, *points)
+        long = size[0] * uneven[number % len(uneven)] * (1 if number else 1.15)
+        if fan:  # below a bell, from one side to the other
+            at, angle = (0.12, -0.6 + 1.2 * number / (arms - 1)), 180 + 50 * (0.5 - number / (arms - 1))
+        else:
+            angle = 360 * number / arms
+            along, across = rim(angle, 0.6)
+            at = (0.5 + 0.5 * along, across)
+        if flat:
+            chain = [s.part(name, "polygon", (long, size[1] * 1.5), "middle", at, angle=angle, outline=outline, **more)]
+        else:
+            chain = s.chain(name, links, (long, size[1]), "middle", at, angle=angle, bend=turns, thin=slim, **more)
+        joint = s.point(f"{name} joint", chain[1]) if links > 1 and arms < 7 else None
+        s.edge(centre, joint, s.point(s.of(name, end), chain[-1], 0.96, 0))
     # Without a mark no one could tell which arm is the first.
-    s.part("mark", "disc", (None, round_size * 0.3), "middle", (0.55, 0), colour="second", z=3)
+    s.part("mark", "disc", (None, wide * s.some(0.15, 0.3)), "middle", (0.8, 0), colour="second", z=3)
     s.edge(centre, s.point(s.one("mark", "spot", "eye"), "mark"))
 
 
-def rim(angle: float, radius: float) -> tuple[float, float]:
+def rim(angle: Number, radius: Number) -> tuple[float, float]:
     """A place of a disc."""
     return radius * math.cos(math.radians(angle)), radius * math.sin(math.radians(angle))

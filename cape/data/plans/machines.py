@@ -56,6 +56,7 @@ def vehicle(s: Sketch) -> None:
             (0.25, 0.22),
             arm[-1],
             (0.95, 0),
+            z=2,
             swing=30,
             outline=[[0, -1], [1, -0.9], [0.4, 1], [0, 1]],
         )
@@ -116,9 +117,10 @@ def aircraft(s: Sketch) -> None:
         if s.chance(sure):
             part, slim, sweep = f"{{side}} {name}", s.some(0.3, 1), s.some(75, 125)
             outline = [[0, -1], [1, -0.2 - slim / 2], [1, -0.2 + slim / 2], [0, 1]]
+            root = min(0.5, 0.4 * wide / length + 0.06)
             s.part(part, "polygon", (length, s.some(0.15, 0.4) * (1 if name == "wing" else 0.6)), "hull", (u, 0.4),
                    angle=sweep, swing=6, outline=outline, colour="wing", z=1, sides="mirror")  # fmt: skip
-            s.edge(cockpit if name == "wing" else tail, s.point(s.of(part, "root"), part, 0.12, 0),
+            s.edge(cockpit if name == "wing" else tail, s.point(s.of(part, "root"), part, root, -0.2 * root),
                    s.point(s.of(part, "tip"), part, 0.97, -0.2))  # fmt: skip
     for number in range(s.count(0, 2)):
         name = f"{{side}} {('engine', 'pod')[number]}"

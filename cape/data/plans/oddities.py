@@ -24,7 +24,7 @@ def hand(s: Sketch) -> None:
         share = number / (len(fingers) - 1)
         own = (size[0] * (1.1 - 1.4 * (share - 0.45) ** 2), size[1])
         chain = s.chain(f"{name} finger", links, own, "palm", (0.93, -0.75 + 1.5 * share), angle=-18 + 36 * share,
-                        swing=12, bend=s.some(-4, 4), thin=0.9)  # fmt: skip
+                        swing=12, bend=s.some(-4, 4), thin=0.9, z=2)  # fmt: skip
         s.edge(wrist, s.point(s.of(f"{name} finger", "base"), chain[0]), s.point(f"{name} finger joint", chain[1]),
                s.point(s.of(f"{name} finger", "tip"), chain[-1], 1, 0))  # fmt: skip
     thumb = s.chain("thumb", 2, (size[0] * 0.85, size[1] * 1.2), "palm", (0.35, -0.7), angle=s.some(-75, -40), swing=15,
@@ -71,7 +71,7 @@ def two_wheeler(s: Sketch) -> None:
     saddle = s.point(s.one("saddle", "seat"), "saddle", 0.4, 0)
     grip = s.point(s.one("handlebar grip", "handlebar end"), "handlebar", 0.95, 0)
     crank = s.point(s.one("crank", "foot of the post", "bottom bracket"), "post", 0.02, 0)
-    head = s.point(s.one("top of the fork", "steering head"), "fork", 0.97, 0)
+    head = s.point(s.one("top of the fork", "steering head"), "fork", 1, 0)
     s.edge(hubs[0], crank, saddle)
     s.edge(crank, hubs[1], head, grip)
     if s.chance(0.4):

@@ -12,7 +12,7 @@ def flower(s: Sketch) -> None:
     s.paint("main", "petal", "green")
     stem = s.chain("stem", s.count(1, 3), (s.some(0.6, 1.2), s.some(0.03, 0.08)), _ground(s), (0.9, 0), swing=12,
                    bend=s.some(-15, 15), thin=0.95, colour="green", z=-2)  # fmt: skip
-    foot = s.point(s.one("foot of the stem", "root", "bottom of the stem"), stem[0], 0.04, 0)
+    foot = s.point(s.one("foot of the stem", "root", "bottom of the stem"), "ground", 0.9, 0)
     size, petals = s.some(0.15, 0.45), s.count(4, 8)
     s.part("heart", "disc", (None, size), stem[-1], (1, 0), swing=20, z=2)
     heart = s.point(s.one("heart", "centre", "middle of the blossom"), "heart")
@@ -78,21 +78,23 @@ def cactus(s: Sketch) -> None:
     s.paint("main", "second", "spot")
     tall, wide = s.some(0.6, 1.3), s.some(0.15, 0.4)
     s.part("trunk", "polygon", (tall, wide), angle=-90, swing=8, outline=s.profile(0.3, ends=(0.7, 0.6)))
-    foot, top = s.point(s.one("foot", "bottom of the trunk"), "trunk", 0.03, 0), s.point("top", "trunk", 0.96, 0)
-    s.edge(foot, top)
+    foot = s.point(s.one("foot", "bottom of the trunk"), "trunk", 0.03, 0)
     if s.chance(0.4):
         cap = s.some(0.5, 1.1)
         size = (s.some(0.25, 0.6), cap)
         s.part("cap", "polygon", size, "trunk", (0.9, 0), swing=12, z=1, colour="second",
                outline=[[0, -0.96], [0.25, -1], [0.7, -0.75], [0.95, -0.35], [1, 0], [0.95, 0.35], [0.7, 0.75],
                         [0.25, 1], [0, 0.96], [-0.1, 0.4], [-0.1, -0.4]])  # fmt: skip
-        s.edge(foot, s.point("{side} rim of the cap", "cap", 0.08, 0.9), s.point(s.of("cap", "top"), "cap", 0.97, 0))
+        top = s.point(s.of("cap", "top"), "cap", 0.97, 0)
+        s.edge(foot, s.point("{side} rim of the cap", "cap", 0.08, 0.9), top)
         for number in range(s.count(1, 4)):
             name = f"{ORDINALS[number]} spot"
             place = (0.2 + 0.2 * number, s.some(-0.5, 0.5))
             s.part(name, "disc", (None, cap * s.some(0.08, 0.16)), "cap", place, colour="spot", z=2)
             s.edge(top, s.point(name, name))
         return
+    top = s.point("top", "trunk", 0.9, 0)
+    s.edge(foot, top)
     for number in range(s.count(2, 4)):
         side = 1 if number % 2 else -1
         name = f"{ORDINALS[number]} arm"
@@ -102,6 +104,6 @@ def cactus(s: Sketch) -> None:
         joint = s.point(f"{name} bend", chain[1])
         s.edge(foot, joint, s.point(s.of(name, "tip"), chain[1], 1, 0))
     if s.chance():
-        s.part("blossom", "polygon", (0.2, 0.2), "trunk", (1, 0), pivot=(0.3, 0), outline=s.star_outline(5, 0.5),
+        s.part("blossom", "polygon", (0.2, 0.2), "trunk", (1, 0), pivot=(0.1, 0), outline=s.star_outline(5, 0.5),
                colour="spot", z=2)  # fmt: skip
         s.edge(top, s.point("blossom", "blossom", 0.5, 0))

@@ -14,11 +14,11 @@ def furniture(s: Sketch) -> None:
     s.point(f"{{side}} front corner of the {seat}", "seat", 0.08, 0.94)
     s.edge(f"left front corner of the {seat}", f"right front corner of the {seat}")
     size, splay, end = (s.some(0.3, 0.9), s.some(0.04, 0.13)), s.some(-3, 14), s.one("foot", "end")
-    rows = [("front", 0.85, 1.0, 1)] + ([("rear", s.some(0.4, 0.65), 0.82, -2)] if s.chance(0.7) else [])
+    rows = [("front", 0.85, 1.0, -1)] + ([("rear", s.some(0.4, 0.65), 0.82, -2)] if s.chance(0.7) else [])
     for row, v, share, z in rows:
         leg = f"{{side}} {row} leg"
         s.part(leg, "limb", (size[0] * share, size[1]), "seat", (0.1, v), angle=180 - splay, swing=5, colour="leg", z=z,
-               taper=s.some(0.5, 1.1), shade=0.7 if z < 0 else 1.0, sides="mirror")  # fmt: skip
+               taper=s.some(0.5, 1.1), shade=0.7 if z < -1 else 1.0, sides="mirror")  # fmt: skip
         s.edge(f"{{side}} front corner of the {seat}", s.point(s.of(leg, end), leg, 1, 0))
     if s.chance(0.3):
         s.part("rail", "limb", (None, 0.05), "left front leg", (0.55, 0), end_part="right front leg", end=(0.55, 0),
@@ -88,7 +88,7 @@ def hand_tool(s: Sketch) -> None:
     s.paint("main", "metal", "band")
     s.part("handle", "polygon", (s.some(0.4, 1.2), s.some(0.07, 0.2)), angle=s.some(-90, 0), swing=40,
            outline=s.profile(0.4, ends=(0.5, 0.6)))  # fmt: skip
-    end, neck = s.point(s.of("handle", "end"), "handle", 0.03, 0), s.point(s.of("handle", "neck"), "handle", 0.95, 0)
+    end, neck = s.point(s.of("handle", "end"), "handle", 0.03, 0), s.point(s.of("handle", "neck"), "handle", 0.8, 0)
     s.edge(end, neck)
     head, lean = s.one("blade", "crossbar", "fork", "paddle"), s.one("straight", "bent")
     size = (s.some(0.3, 0.9), s.some(0.12, 0.35))

@@ -8,7 +8,7 @@ def face(s: Sketch) -> None:
     s.paint("main", "second", "eye", "hair")
     tall, wide = s.some(0.8, 1.3), s.some(0.65, 1.2)
     s.part("head", "polygon", (tall, wide), angle=-90, swing=6, outline=s.profile(0.35, ends=(0.3, 0.4)))
-    chin, top = s.point("chin", "head", 0.03, 0), s.point(s.one("top of the head", "forehead"), "head", 0.95, 0)
+    chin, top = s.point("chin", "head", 0.03, 0), s.point(s.one("top of the head", "forehead"), "head", 0.9, 0)
     v, u, size = s.some(0.3, 0.55), s.some(0.5, 0.68), s.some(0.1, 0.28)
     s.part("{side} eye", "ellipse", (size, size * s.some(0.4, 1)), "head", (u, v), pivot=(0.5, 0), angle=90, swing=12,
            rigid=True, colour="eye", z=1, sides="mirror")  # fmt: skip
@@ -62,7 +62,7 @@ def _trimmings(s: Sketch, top: str, chin: str) -> None:
                z=-1, outline=s.profile(0.4, ends=(0.6, s.some(0.05, 0.5))), sides="mirror")  # fmt: skip
         s.edge(top, s.point(s.of(f"{{side}} {ear}", "tip"), f"{{side}} {ear}", 0.95, 0))
     if s.chance(0.4):
-        s.part("beard", "polygon", (s.some(0.2, 0.5), s.some(0.2, 0.6)), "head", (0.06, 0), angle=180, swing=10, z=1,
+        s.part("beard", "polygon", (s.some(0.2, 0.5), s.some(0.2, 0.6)), "head", (0.06, 0), angle=180, swing=10, z=-1,
                outline=s.profile(0.3, ends=(0.7, 0.1)), colour="hair")  # fmt: skip
         s.edge(chin, s.point(s.of("beard", "tip"), "beard", 0.95, 0))
     if s.chance(0.4):
@@ -70,7 +70,7 @@ def _trimmings(s: Sketch, top: str, chin: str) -> None:
                sides="mirror")  # fmt: skip
         s.edge(chin, s.point("{side} cheek", "{side} cheek spot"))
     if s.chance(0.35):
-        s.part("hat", "polygon", (s.some(0.25, 0.7), s.some(0.5, 1.0)), "head", (0.88, 0), swing=8, z=4, colour="hair",
+        s.part("hat", "polygon", (s.some(0.25, 0.7), s.some(0.5, 1.0)), "head", (0.94, 0), swing=8, z=4, colour="hair",
                outline=[[0, -1], [0.15, -1], [0.2, -0.6], [1, -s.some(0.05, 0.7)], [1, 0.1], [0.2, 0.6], [0.15, 1],
                         [0, 1]])  # fmt: skip
         s.edge(top, s.point(s.of("hat", "top"), "hat", 0.95, 0))
@@ -178,9 +178,9 @@ def shoe(s: Sketch) -> None:
         swing=8,
         outline=[[0, -1], [0.35, -1], [0.6, -s.some(0.2, 0.9)], [0.95, 0.8 - toe], [1, 0.6], [0.97, 1], [0, 1]],
     )
-    s.part("sole", "box", (long * 1.02, s.some(0.05, 0.2)), "foot", (0, 1), like="foot", colour="sole", z=1)
+    s.part("sole", "box", (long * 1.02, s.some(0.05, 0.2)), "foot", (0, 1), like="foot", colour="sole", z=-1)
     heel = s.some(0.05, 0.4)
-    s.part("heel", "polygon", (heel, long * s.some(0.1, 0.3)), "foot", (0.14, 1), angle=90, colour="sole", z=1,
+    s.part("heel", "polygon", (heel, long * s.some(0.1, 0.3)), "foot", (0.14, 1), angle=90, colour="sole", z=-2,
            outline=[[-0.1, -1], [1, -0.6], [1, 0.6], [-0.1, 1]])  # fmt: skip
     shaft = s.some(0.12, 0.9)
     s.part("shaft", "polygon", (shaft, long * s.some(0.3, 0.42)), "foot", (0.19, -0.6), angle=-90, swing=9, z=-1,
