@@ -65,7 +65,7 @@ def paint_rich(blueprint: Blueprint, layout: Layout, rng: np.random.Generator, s
     """Draw the first instance of a layout with textures, light from one side, clutter and a camera's faults."""
     angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.4)
     light = (float(np.cos(angle) * strength), float(np.sin(angle) * strength))
-    canvas = _rich_background(rng, size, light)
+    canvas = _rich_background(rng, size, light, blueprint.category.name)
     if rng.random() < 0.5:
         _shadow(canvas, layout, blueprint, (-angle, strength), rng)
     coats = _coats(blueprint, rng)
@@ -92,7 +92,9 @@ def _any_coat(rng: np.random.Generator) -> Coat:
     return coat(make_texture(rng), (rng.random(), rng.uniform(0, 0.9) ** 1.5, rng.uniform(0.15, 0.95)), rng)
 
 
-def _rich_background(rng: np.random.Generator, size: int, light: tuple[float, float]) -> UInt8[np.ndarray, "H W 3"]:
+def _rich_background(
+    rng: np.random.Generator, size: int, light: tuple[float, float], category: str
+) -> UInt8[np.ndarray, "H W 3"]:
     """A plain one, or noise as of a photograph, or one texture; on it shapes and other things' parts."""
     style = rng.random()
     if style < 0.35:
@@ -110,7 +112,7 @@ def _rich_background(rng: np.random.Generator, size: int, light: tuple[float, fl
         shape = np.stack([np.cos(around) * radius, np.sin(around) * radius * rng.uniform(0.2, 1)], axis=1)
         fill(canvas, shape + rng.uniform(0, size, 2), (0, count), _any_coat(rng), light)
     if rng.random() < 0.6:
-        _strangers(canvas, rng, light)
+        _strangers(canvas, rng, light, category)
     return canvas
 
 
@@ -126,10 +128,12 @@ def _landscape(rng: np.random.Generator, size: int) -> UInt8[np.ndarray, "H W 3"
     return field.clip(0, 255).astype(np.uint8)
 
 
-def _strangers(canvas: UInt8[np.ndarray, "H W 3"], rng: np.random.Generator, light: tuple[float, float]) -> None:
-    """A few parts of some other thing, somewhere behind."""
+def _strangers(
+    canvas: UInt8[np.ndarray, "H W 3"], rng: np.random.Generator, light: tuple[float, float], category: str
+) -> None:
+    """A few parts of a thing of another category, somewhere behind."""
     # Of those written by hand only, so that a picture does not depend on which categories there are.
-    pool = list(blueprints().values())
+    pool = [other for name, other in blueprints().items() if name != category]
     other, size = pool[int(rng.integers(len(pool)))], len(canvas)
     layout = lay_out(other, rng.random((1, other.draws)), Style(size, rotation=180.0, truncation=0.0))
     painted = [index for index in other.order if len(other.parts[index].outline)]

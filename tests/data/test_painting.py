@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from cape.data import Drawn, painting
+from cape.data.blueprints import blueprints
 from cape.data.layout import Style, lay_out
 
 MIXED = {"categories": ("fish", "chair", "person"), "bred": 6, "instances": 3}
@@ -40,7 +41,7 @@ def test_any_size(size):
 
 def test_things_are_painted_where_their_outlines_are(monkeypatch):
     """On a white ground that no light or camera touches, what is not white is the box that is annotated."""
-    monkeypatch.setattr(painting, "_rich_background", lambda rng, size, light: np.full((size, size, 3), 255, np.uint8))
+    monkeypatch.setattr(painting, "_rich_background", lambda rng, size, *_: np.full((size, size, 3), 255, np.uint8))
     monkeypatch.setattr(painting, "_photograph", lambda canvas, rng: canvas)
     monkeypatch.setattr(painting, "_shadow", lambda *_: None)
     source = Drawn(bred=56, instances=1, rich=True, occlusion=0.0, truncation=0.0)
@@ -53,6 +54,15 @@ def test_things_are_painted_where_their_outlines_are(monkeypatch):
         seen = np.round(instance.points[instance.visibility == 2]).astype(int)
         near = cv2.dilate(changed.astype(np.uint8), np.ones((5, 5)))
         assert near[seen[:, 1], seen[:, 0]].mean() > 0.85  # a pale point of a pale thing may look white
+
+
+def test_strangers_behind_are_of_other_categories(monkeypatch):
+    met = set()
+    monkeypatch.setattr(painting, "lay_out", lambda other, *rest: met.add(other.category.name) or lay_out(other, *rest))
+    for seed in range(80):
+        canvas = np.zeros((64, 64, 3), np.uint8)
+        painting._strangers(canvas, np.random.default_rng(seed), (0.0, 0.0), "fish")
+    assert len(met) == len(blueprints()) - 1 and "fish" not in met
 
 
 def test_instances_of_a_category_wear_its_texture():
