@@ -1,9 +1,10 @@
 """Blueprints: the descriptions of drawn categories, read and checked. `layout` poses them, `drawn` paints them.
 
-A category is data, one JSON file of `annotations/drawn`: a kinematic tree of flat parts.
+A category is data, one JSON file of `annotations/drawn` (or what `breeding` makes up): a kinematic tree of flat parts.
 
     id, name, supercategory     the id seeds the draws, so it never changes
     frame     "subject" or "viewer": whose left and right the names mean; "viewer" also where both agree (from above)
+    mirrored  false where no instance is ever shown mirrored (optional)
     colours   families, each with ranges of hue (degrees), saturation, value; an instance draws one colour of each
     parts     name · parent (an earlier part) · at (where on the parent) · shape, with outline or taper ·
               length, width, angle, skew (ranges) · colour, shade · z (drawn in this order; ties in file order)
@@ -21,7 +22,7 @@ from the side; written for the near side of one that faces right).
 """
 
 import json
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -35,6 +36,8 @@ from cape.skeleton import Skeleton, swap_pairs
 
 RESERVED = 16
 """Draws of an instance before those of its parts: its pose in the picture and what hides it."""
+VIEW = 2
+"""The last draws of an instance: the direction that it is foreshortened along, and how much."""
 _SIDES = ("left", "right")
 _KEYS = {
     "name", "parent", "at", "end", "end_part", "pivot", "shape", "outline", "taper", "length", "width", "angle",
@@ -88,6 +91,8 @@ class Blueprint(NamedTuple):
     """Parts from back to front."""
     hides: Bool[np.ndarray, "P K"]
     """Whether a part can hide a keypoint: drawn later than the keypoint's and not attached at that very place."""
+    mirrored: bool
+    """Whether instances may be shown mirrored."""
     draws: int
     """How many uniform numbers determine the geometry of an instance."""
 
@@ -118,6 +123,22 @@ def read_blueprint(text: str, *, where: str = "description") -> Blueprint:
     """
     try:
         content = json.loads(text)
+    except ValueError as error:
+        raise AnnotationError(
+            where, expected="a description of a drawn category", got=f"{type(error).__name__}: {error}",
+            fix="See the format in cape/data/blueprints.py.",
+        ) from error  # fmt: skip
+    return build_blueprint(content, where=where)
+
+
+def build_blueprint(content: dict[str, Any], *, where: str = "description") -> Blueprint:
+    """A category from its description as it comes out of JSON.
+
+    Raises:
+        AnnotationError: A missing or unknown key, part, shape, colour or keypoint.
+        SkeletonError: Keypoint names that repeat.
+    """
+    try:
         records = _both_sides(content["parts"], content["frame"], where)
         index = {record["name"]: place for place, record in enumerate(records)}
         _require(len(index) == len(records), where, "different names of the parts", [one["name"] for one in records])
@@ -143,7 +164,8 @@ def read_blueprint(text: str, *, where: str = "description") -> Blueprint:
             keypoints=places,
             order=order,
             hides=_hides(parts, places, order),
-            draws=RESERVED + len(slots),
+            mirrored=bool(content.get("mirrored", True)),
+            draws=RESERVED + len(slots) + VIEW,
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise AnnotationError(
@@ -253,8 +275,13 @@ def _shape(record: dict[str, Any]) -> tuple[np.ndarray, tuple[int, ...]]:
 def _arc(
     begin: int, end: int, *, radius: float = 1.0, start: float = 0.0, step: float = 8.0
 ) -> list[tuple[float, float, float]]:
+    return list(_arc_once(begin, end, radius, start, step))
+
+
+@lru_cache(maxsize=1024)
+def _arc_once(begin: int, end: int, radius: float, start: float, step: float) -> tuple[tuple[float, float, float], ...]:
     angles = np.deg2rad(np.linspace(begin, end, 1 + round(abs(end - begin) / step)))
-    return [(start, float(radius * np.cos(angle)), float(radius * np.sin(angle))) for angle in angles]
+    return tuple((start, float(radius * np.cos(angle)), float(radius * np.sin(angle))) for angle in angles)
 
 
 def _hides(parts: tuple[Part, ...], places: tuple[tuple[int, float, float], ...], order: tuple[int, ...]) -> np.ndarray:

@@ -35,6 +35,8 @@ class Style(NamedTuple):
     """Probability of a foreign thing in front."""
     truncation: float = 0.12
     """Probability that the picture's edge may cut the object."""
+    squeeze: float = 0.0
+    """How much shorter, at most, an instance is seen along some direction."""
 
 
 class _Frame(NamedTuple):
@@ -55,7 +57,10 @@ class _Frame(NamedTuple):
         x = (u - self.pivot[0]) * self.length + (along + self.skew * across) * self.half
         y = across * self.half
         cos, sin = np.cos(self.angle), np.sin(self.angle)
-        return np.stack([self.x + cos * x - sin * y, self.y + sin * x + cos * y], axis=-1)
+        placed = np.empty((len(self.x), len(u), 2))
+        placed[..., 0] = self.x + cos * x - sin * y
+        placed[..., 1] = self.y + sin * x + cos * y
+        return placed
 
     def spot(self, u: float, v: float) -> Float[np.ndarray, "N 1 2"]:
         """One place."""
@@ -72,13 +77,15 @@ def _frames(parts: tuple[Part, ...], draws: Float[np.ndarray, "N _"]) -> list[_F
         x, y, heading, angle = zero, zero, zero, np.deg2rad(angle)
         if part.parent >= 0:
             parent = frames[part.parent]
-            x, y = np.moveaxis(parent.spot(*part.at), -1, 0)
+            spot = parent.spot(*part.at)
+            x, y = spot[..., 0], spot[..., 1]
             heading = parent.angle
             if part.relative:
                 length, width = length * parent.length, width * parent.half * 2
         angle = heading + angle
         if part.end is not None:
-            target_x, target_y = np.moveaxis(frames[part.end[0]].spot(*part.end[1:]), -1, 0)
+            spot = frames[part.end[0]].spot(*part.end[1:])
+            target_x, target_y = spot[..., 0], spot[..., 1]
             length, angle = np.hypot(target_x - x, target_y - y), np.arctan2(target_y - y, target_x - x)
         frames.append(_Frame(x, y, angle, width / 2 if part.lengthless else length, width / 2, skew, part.pivot))
     return frames
@@ -90,11 +97,11 @@ def lay_out(blueprint: Blueprint, draws: Float[np.ndarray, "N _"], style: Style)
     outlines = [frame.place(part.outline) for frame, part in zip(frames, blueprint.parts, strict=True)]
     points = np.concatenate([frames[part].spot(u, v) for part, u, v in blueprint.keypoints], axis=1)
     cuts = np.cumsum([points.shape[1], *(outline.shape[1] for outline in outlines)])
-    cloud = _project(np.concatenate([points, *outlines], axis=1), points.shape[1], draws, style)
+    mirrored = (draws[:, 0] < 0.5) & blueprint.mirrored
+    cloud = _project(np.concatenate([points, *outlines], axis=1), points.shape[1], mirrored, draws, style)
     points, *outlines, _ = np.split(cloud, cuts, axis=1)
 
     # A mirrored animal shows its other side: each keypoint takes its partner's place.
-    mirrored = draws[:, 0] < 0.5
     swapped = points[:, blueprint.category.skeleton.mirror()]
     hidden = _hidden(blueprint, outlines, points)
     hidden = np.where(mirrored[:, None], hidden[:, blueprint.category.skeleton.mirror()], hidden)
@@ -118,17 +125,23 @@ def lay_out(blueprint: Blueprint, draws: Float[np.ndarray, "N _"], style: Style)
 
 
 def _project(
-    cloud: Float[np.ndarray, "N _ 2"], count: int, draws: Float[np.ndarray, "N _"], style: Style
+    cloud: Float[np.ndarray, "N _ 2"],
+    count: int,
+    mirrored: Bool[np.ndarray, "N"],
+    draws: Float[np.ndarray, "N _"],
+    style: Style,
 ) -> Float[np.ndarray, "N _ 2"]:
     """From units of a description to pixels: mirror, stretch, turn, tilt, fit. The first `count` are keypoints."""
     low, high = cloud[:, count:].min(axis=1, keepdims=True), cloud[:, count:].max(axis=1, keepdims=True)
     x, y = np.moveaxis((cloud - (low + high) / 2) / (high - low).max(axis=-1, keepdims=True) * 2, -1, 0)
     one = draws[:, :RESERVED, None].swapaxes(0, 1)
-    x = np.where(one[0] < 0.5, -x, x)
+    x = np.where(mirrored[:, None], -x, x)
     stretch = 0.9 + 0.2 * one[1]
     x, y = x * stretch, y / stretch
     angle = np.deg2rad(style.rotation) * (2 * one[2] - 1)
     x, y = np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y
+    if style.squeeze > 0:
+        x, y = _squeeze(x, y, draws[:, -2:, None].swapaxes(0, 1), style.squeeze)
     depth = 1 + 0.12 * (2 * one[3] - 1) * x + 0.12 * (2 * one[4] - 1) * y
     cloud = np.stack([x / depth, y / depth], axis=-1)
 
@@ -142,6 +155,15 @@ def _project(
     kept = ((cloud + beyond >= 0) & (cloud + beyond <= style.size - 1)).all(axis=-1)[:, :count].mean(axis=1) >= 0.5
     cut = kept & (draws[:, 8] < style.truncation)
     return cloud + np.where(cut[:, None, None], beyond, inside)
+
+
+def _squeeze(
+    x: Float[np.ndarray, "N _"], y: Float[np.ndarray, "N _"], draws: Float[np.ndarray, "2 N 1"], most: float
+) -> tuple[Float[np.ndarray, "N _"], Float[np.ndarray, "N _"]]:
+    """Foreshorten along one direction, as if seen from aside."""
+    cos, sin = np.cos(np.pi * draws[0]), np.sin(np.pi * draws[0])
+    away = (cos * x + sin * y) * most * draws[1]
+    return x - cos * away, y - sin * away
 
 
 def _occluder(
@@ -174,8 +196,8 @@ def _inside(
     points: Float[np.ndarray, "N K 2"], outline: Float[np.ndarray, "N _ 2"], following: Int[np.ndarray, "_"]
 ) -> Bool[np.ndarray, "N K"]:
     """The even-odd rule: a ray to the right crosses the outline an odd number of times."""
-    x, y = np.moveaxis(points[:, :, None], -1, 0)
-    start_x, start_y = np.moveaxis(outline[:, None], -1, 0)
+    x, y = points[:, :, None, 0], points[:, :, None, 1]
+    start_x, start_y = outline[:, None, :, 0], outline[:, None, :, 1]
     end_x, end_y = start_x[..., following], start_y[..., following]
     level = end_y == start_y
     crossing = start_x + (y - start_y) * (end_x - start_x) / np.where(level, 1, end_y - start_y)
