@@ -17,8 +17,8 @@ from cape.errors import UsageError
 from cape.evaluation.pck import Scores, score_pairs
 from cape.features import Progress, encode_crops, read_crops, silent
 from cape.models.baselines import Baseline, Center, Copy, Support, Turned, appearance_at
-from cape.models.fewshot import FewShotPose, Pose, poses
-from cape.structures import Episode, Tokens, View
+from cape.models.fewshot import FewShotPose, poses
+from cape.structures import Episode, Pose, Tokens, View
 
 
 class Encoded(NamedTuple):

@@ -110,6 +110,26 @@ def identity(config: Config) -> dict[str, Any]:
     return flat
 
 
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `identity`, but for empty lists and dictionaries, of which nothing is left."""
+    tree: dict[str, Any] = {}
+    for key, value in flat.items():
+        *folders, leaf = key.split(".")
+        place = tree
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[leaf] = value
+
+    def listed(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        inner = {key: listed(each) for key, each in value.items()}
+        places = [str(place) for place in range(len(inner))]
+        return [inner[place] for place in places] if inner and set(inner) == set(places) else inner
+
+    return listed(tree)
+
+
 class TableRun(NamedTuple):
     """A complete run of `cape table`."""
 

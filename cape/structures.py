@@ -109,6 +109,14 @@ class Tokens(NamedTuple):
         return self.present.flatten(1, 2).any(dim=1)
 
 
+class Anchors(NamedTuple):
+    """Keypoints of a query whose places are known, because somebody corrected them."""
+
+    places: Float[Tensor, "B K 2"]
+    """Crop frame."""
+    fixed: Bool[Tensor, "B K"]
+
+
 class Match(NamedTuple):
     """What matching tells the keypoint decoder and the losses."""
 
@@ -147,3 +155,19 @@ class Found(NamedTuple):
     """The one branch, or the visual and the text branch."""
     weights: Float[Tensor, "B V K"]
     """How much the points of each branch's decoder count."""
+
+
+class Pose(NamedTuple):
+    """One predicted pose."""
+
+    points: Float[Tensor, "K 2"]
+    """Crop frame of the query."""
+    proposals: Float[Tensor, "K 2"]
+    """Where the decoder started."""
+    mask: Bool[Tensor, "K"]
+    """Keypoints that were asked for."""
+    pair: int
+    branches: Float[Tensor, "V K 2"]
+    """What each branch alone says; where they disagree, something is doubtful."""
+    weights: Float[Tensor, "V K"]
+    """How much the points of each branch's decoder count; 0 where another alone has a token."""

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 from cape.codecs import cell_centres
+from cape.structures import Anchors
 
 
 class FitSettings(NamedTuple):
@@ -31,6 +32,8 @@ class FitSettings(NamedTuple):
     """Residual at which a match counts half in the refit."""
     ridge: float = 0.3
     """Pull of the fit towards a similarity transform, in units of the points' own spread."""
+    bend: float = 0.1
+    """How far around such a keypoint others go along with it."""
 
 
 class Fit(NamedTuple):
@@ -97,6 +100,7 @@ def robust_fit(
     mask: Bool[Tensor, "B R K"],
     *,
     settings: FitSettings = FitSettings(),  # noqa: B008 (a NamedTuple is immutable)
+    anchors: Anchors | None = None,
 ) -> Fit:
     """Fit the pose of each start to its similarity maps.
 
@@ -105,8 +109,12 @@ def robust_fit(
         points: Support points, crop frame: where each start looks first.
         mask: Keypoints that a start shows; it never sees which keypoints the query shows.
         settings: Numbers of the fit.
+        anchors: Keypoints whose places in the query are known. They match there and nowhere else, which helps to choose
+            a start; and the map bends to meet them, so that what lies near them in the support goes along.
     """
     grid = cell_centres(*similarity.shape[-2:], like=similarity).flatten(0, 1)  # [HW, 2]
+    if anchors is not None:
+        similarity = pinned(similarity, anchors)
     nats = settings.weight * similarity.flatten(-2)  # [B, R, K, HW]
     shown = mask.to(similarity.dtype)
 
@@ -118,11 +126,41 @@ def robust_fit(
         trust = shown / (1 + residual / settings.reach**2)
         affine = fit_affine(points, seen, trust, ridge=settings.ridge)
         mean = design(points) @ affine.transpose(-1, -2)
+    if anchors is not None:
+        mean = bent(mean, points, anchors, length=settings.bend)
 
     logits = nats - _squared_distance(mean, grid) / (2 * settings.sigmas[-1] ** 2)
     # Starts may show different keypoints; the mean over the shown ones makes their evidence comparable.
     evidence = (logits.logsumexp(dim=-1) * shown).sum(-1) / shown.sum(-1).clamp_min(1)
     return Fit(logits.unflatten(-1, similarity.shape[-2:]), mean, evidence)
+
+
+def pinned(similarity: Float[Tensor, "B R K H W"], anchors: Anchors) -> Float[Tensor, "B R K H W"]:
+    """Maps that for known keypoints are 1 at their places, and fall off within half a cell."""
+    cells = cell_centres(*similarity.shape[-2:], like=similarity)
+    away = (cells - anchors.places[:, :, None, None]).square().sum(-1)  # [B, K, H, W]
+    known = torch.exp(-0.5 * away * similarity.shape[-1] ** 2 / 0.5**2)
+    return torch.where(anchors.fixed[:, None, :, None, None], known[:, None], similarity)
+
+
+def bent(
+    places: Float[Tensor, "B R K 2"], points: Float[Tensor, "B R K 2"], anchors: Anchors, *, length: float
+) -> Float[Tensor, "B R K 2"]:
+    """Places moved so that the known ones are met: the mean of a Gaussian process over the support's plane.
+
+    Args:
+        places: Where an affine map puts the keypoints.
+        points: Where the support has them.
+        anchors: The known ones.
+        length: Of the squared-exponential kernel.
+    """
+    kernel = torch.exp(-torch.cdist(points, points).square() / (2 * length**2))
+    fixed = anchors.fixed[:, None, :, None].to(kernel.dtype)  # [B, 1, K, 1]
+    known = kernel * fixed * fixed.transpose(-1, -2)
+    # Those that are not known make an identity of their own, and have nothing to say.
+    known = known + torch.diag_embed(1 - fixed[..., 0]) + 1e-4 * torch.eye(places.shape[2], device=places.device)
+    missing = (anchors.places[:, None] - places) * fixed
+    return places + (kernel * fixed.transpose(-1, -2)) @ torch.linalg.solve(known, missing)
 
 
 def best_start(evidence: Float[Tensor, "B R"], mask: Bool[Tensor, "B R K"]) -> Int64[Tensor, "B K"]:

@@ -18,7 +18,7 @@ of GraphCape and CapeX. Without a text encoder this page is GraphCape, without a
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -31,23 +31,7 @@ from cape.losses import consistency_loss, decision_loss, matching_losses, refine
 from cape.losses.consistency import Teacher
 from cape.models.layers import drop_modalities, start_projections
 from cape.registry import MODELS
-from cape.structures import Branch, Found, Match, Tokens, View
-
-
-class Pose(NamedTuple):
-    """One predicted pose."""
-
-    points: Float[Tensor, "K 2"]
-    """Crop frame of the query."""
-    proposals: Float[Tensor, "K 2"]
-    """Where the decoder started."""
-    mask: Bool[Tensor, "K"]
-    """Keypoints that were asked for."""
-    pair: int
-    branches: Float[Tensor, "V K 2"]
-    """What each branch alone says; where they disagree, something is doubtful."""
-    weights: Float[Tensor, "V K"]
-    """How much the points of each branch's decoder count; 0 where another alone has a token."""
+from cape.structures import Anchors, Branch, Found, Match, Pose, Tokens, View
 
 
 def poses(found: Found, mask: Bool[Tensor, "B K"], pair: Tensor) -> list[Pose]:
@@ -269,9 +253,15 @@ class FewShotPose(BaseModel):
     def _input(self, inputs: Tensor, channels: int) -> Tensor:
         return self.dropout(inputs * channels**0.5 if self.unit_inputs else inputs)
 
-    def locate(self, feature: Float[Tensor, "B C H W"], prompt: Tokens, adjacency: Bool[Tensor, "B K K"]) -> Found:
-        """Find prompted keypoints in a query feature map."""
-        prompt, prior = (prompt, None) if self.matching.log_prior is None else self.prior(prompt, feature)
+    def locate(
+        self,
+        feature: Float[Tensor, "B C H W"],
+        prompt: Tokens,
+        adjacency: Bool[Tensor, "B K K"],
+        anchors: Anchors | None = None,
+    ) -> Found:
+        """Find prompted keypoints in a query feature map; of some the places may be known."""
+        prompt, prior = (prompt, None) if self.matching.log_prior is None else self.prior(prompt, feature, anchors)
         picture = self.feature_projection(self._input(feature, feature.shape[1]))
         tokens, masks = prompt.tokens[:, 0].unbind(dim=1), prompt.present[:, 0].unbind(dim=1)
         match = self.matching(picture, tokens[0], masks[0], prior)

@@ -9,7 +9,7 @@ from cape.data.episodes import Episodes, collate_episodes
 from cape.data.transforms import from_crop
 from cape.evaluation.fewshot import FIGURES, FewShotPCK
 from cape.inference import score_predictions
-from cape.models.fewshot import Pose
+from cape.structures import Pose
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from cape.errors import UsageError
 from cape.models.affine import FitSettings, best_start, of_start, robust_fit
 from cape.models.turning import doubts, turned_views
 from cape.registry import MODELS
-from cape.structures import Tokens, View
+from cape.structures import Anchors, Tokens, View
 
 
 @MODELS.register_module()
@@ -27,8 +27,11 @@ class CosinePrior(nn.Module):
         del mirror
         return together(support)
 
-    def forward(self, prompt: Tokens, feature: Float[Tensor, "B C H W"]) -> tuple[Tokens, Float[Tensor, "B K H W"]]:
-        """The prompt as it is, and the map."""
+    def forward(
+        self, prompt: Tokens, feature: Float[Tensor, "B C H W"], anchors: Anchors | None = None
+    ) -> tuple[Tokens, Float[Tensor, "B K H W"]]:
+        """The prompt as it is, and the map; what is known of some keypoints says nothing of others here."""
+        del anchors
         return prompt, cosine(prompt.appearance, feature)[:, 0]
 
 
@@ -79,12 +82,14 @@ class TurnedFit(nn.Module):
         doubt = doubts(mirror, rotations=self.rotations, tilt=self.tilt, chirality=self.chirality)
         return View(*(field[:, :, None] for field in view)), doubt.repeat(1, shots)
 
-    def forward(self, prompt: Tokens, feature: Float[Tensor, "B C H W"]) -> tuple[Tokens, Float[Tensor, "B K H W"]]:
+    def forward(
+        self, prompt: Tokens, feature: Float[Tensor, "B C H W"], anchors: Anchors | None = None
+    ) -> tuple[Tokens, Float[Tensor, "B K H W"]]:
         """The prompt as the view that fits best shows it, and the map."""
         similarity = cosine(prompt.appearance, feature)  # [B, R, K, H, W]
         if self.training:
             return prompt, similarity[:, 0]
-        fit = robust_fit(similarity, prompt.places, prompt.shown, settings=self.settings)
+        fit = robust_fit(similarity, prompt.places, prompt.shown, settings=self.settings, anchors=anchors)
         chosen = best_start(fit.evidence - self.settings.weight * prompt.doubt, prompt.shown)
         far = squared_distance(of_start(fit.places, chosen), similarity) / (2 * self.sigma**2 * self.settings.weight)
         far = far * prompt.shown.any(dim=1)[..., None, None]  # what nobody clicked may lie anywhere

@@ -1,0 +1,187 @@
+"""Pictures to predict on, wherever they come from: files, folders, patterns, videos, arrays, or any mixture of them."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from cape.data.pictures import read_picture
+from cape.data.transforms import Square, crop_square
+from cape.data.whole import whole_box
+from cape.errors import PictureError, UsageError
+
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+FAR = 1e6
+"""No box lies further away, in pixels."""
+VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm"}
+
+Input = str | Path | np.ndarray | Image.Image
+Inputs = Input | Iterable[Input]
+"""A file, a folder (its pictures, by name), a pattern with * or ?, a video, an RGB array, a Pillow picture, or an
+iterable of them, which is read no faster than it is needed."""
+
+
+class Picture(NamedTuple):
+    """One picture to look at."""
+
+    pixels: UInt8[np.ndarray, "h w 3"]
+    """RGB, upright."""
+    name: str
+    """Path, or path#frame of a video counted from 0; "" for an array."""
+
+
+def pictures_of(inputs: Inputs) -> Iterator[Picture]:
+    """Pictures one by one.
+
+    Raises:
+        PictureError: A file is missing, corrupt or too large, or an array is no RGB picture.
+        UsageError: A folder or a pattern without pictures, or something that is none of the inputs.
+    """
+    if isinstance(inputs, str | Path):
+        yield from _of_path(inputs)
+    elif isinstance(inputs, Image.Image):
+        yield Picture(np.asarray(inputs.convert("RGB")), getattr(inputs, "filename", "") or "")
+    elif isinstance(inputs, np.ndarray):
+        yield Picture(_checked(inputs), "")
+    elif isinstance(inputs, Iterable):
+        for each in inputs:
+            yield from pictures_of(each)
+    else:
+        raise UsageError(
+            "pictures", expected="a path, an RGB array, a Pillow picture, or several", got=type(inputs).__name__,
+            fix="Give one of them.",
+        )  # fmt: skip
+
+
+def names_of(inputs: str | Path) -> list[str]:
+    """The files that a path, folder or pattern stands for, in order; a video is one of them.
+
+    Raises:
+        UsageError: There is none.
+    """
+    path = Path(inputs)
+    if path.is_dir():
+        found = sorted(str(each) for each in path.iterdir() if each.suffix.lower() in PICTURES | VIDEOS)
+    elif path.exists() or not set(str(inputs)) & set("*?["):
+        return [str(inputs)]
+    else:
+        root = Path(path.anchor)  # "" for a relative pattern
+        matching = root.glob(str(path.relative_to(root)))
+        found = sorted(str(each) for each in matching if each.suffix.lower() in PICTURES | VIDEOS)
+    if not found:
+        raise UsageError(
+            str(inputs), expected=f"pictures ({', '.join(sorted(PICTURES))}) or videos", got="none",
+            fix="Check the folder or the pattern.",
+        )  # fmt: skip
+    return found
+
+
+def _of_path(inputs: str | Path) -> Iterator[Picture]:
+    for name in names_of(inputs):
+        if Path(name).suffix.lower() in VIDEOS:
+            yield from _frames(name)
+        else:
+            yield Picture(read_picture(name), name)
+
+
+def _frames(name: str) -> Iterator[Picture]:
+    video = cv2.VideoCapture(name)
+    try:
+        number = 0
+        while True:
+            there, frame = video.read()
+            if not there:
+                break
+            yield Picture(np.ascontiguousarray(frame[..., ::-1]), f"{name}#{number}")
+            number += 1
+    finally:
+        video.release()
+    if number == 0:
+        raise PictureError(
+            name, expected="a video that OpenCV can read", got="no frame of it", fix="Convert it, to H.264 for example."
+        )
+
+
+def _checked(array: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise PictureError(
+            "array", expected="RGB bytes, h x w x 3", got=f"{array.dtype}, {' x '.join(map(str, array.shape))}",
+            fix="Convert it, for example with Pillow: Image.fromarray(...).convert('RGB').",
+        )  # fmt: skip
+    return array
+
+
+def is_one(value: Any) -> bool:
+    """Whether something is one input rather than several."""
+    return isinstance(value, str | Path | np.ndarray | Image.Image)
+
+
+class Look(NamedTuple):
+    """A place to look at in a picture."""
+
+    picture: Picture
+    square: Square
+    box: Float[np.ndarray, "4"]
+    """x, y, width, height in pixels."""
+
+
+def looks_at(inputs: Inputs, boxes: Iterable[Any] | None) -> Iterator[Look]:
+    """Each picture with each of its boxes.
+
+    Args:
+        inputs: The pictures.
+        boxes: For each picture a box, a list of boxes or None, for one picture also the box itself; None: the whole of
+            each picture.
+
+    Raises:
+        PictureError: As `pictures_of`.
+        UsageError: As `pictures_of`; not as many entries as pictures, or a box that is none.
+    """
+    pictures = pictures_of(inputs)
+    if boxes is None:
+        yield from (_whole(picture) for picture in pictures)
+        return
+    listed = list(boxes)
+    alone = is_one(inputs) and len(listed) == 4 and all(np.ndim(each) == 0 for each in listed)
+    given: Iterator[Any] = iter([listed] if alone else listed)
+    nothing: Any = object()
+    for picture in pictures:
+        entry = next(given, nothing)
+        if entry is nothing:
+            raise UsageError("boxes", expected="one entry a picture", got="fewer", fix="Give None for whole pictures.")
+        several = entry if entry is not None and np.ndim(entry) == 2 else [entry]
+        for each in several:
+            if each is None:
+                yield _whole(picture)
+                continue
+            box = as_box(each, picture.name or "picture")
+            yield Look(picture, crop_square(box), box)
+    if next(given, nothing) is not nothing:
+        raise UsageError("boxes", expected="one entry a picture", got="more", fix="Leave out the others.")
+
+
+def as_box(box: Any, where: str) -> Float[np.ndarray, "4"]:
+    """A box that was given.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        found = np.asarray(box, dtype=np.float64)
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    if found.shape != (4,) or not np.isfinite(found).all() or not (found[2:] > 0).all() or np.abs(found).max() > FAR:
+        raise UsageError(
+            f"{where}: box", expected="x, y, width and height in pixels, the last two above 0", got=str(box)[:60],
+            fix="Mend the box, or give None for the whole picture.",
+        )  # fmt: skip
+    return found
+
+
+def _whole(picture: Picture) -> Look:
+    height, width = picture.pixels.shape[:2]
+    return Look(picture, crop_square(whole_box((width, height))), np.array([0.0, 0.0, width, height]))

@@ -1,0 +1,135 @@
+"""Predictions: where the prompted keypoints are, in pixels of the original picture."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from cape.codecs import cell_centres
+from cape.errors import UsageError
+from cape.prompting import Prompt
+from cape.skeleton import Skeleton
+from cape.structures import Found
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+VISIBLE = 2
+
+
+class Seen(NamedTuple):
+    """What stays of the query, so that a correction need not look at the picture again."""
+
+    feature: Float[Tensor, "C H W"]
+    """As the backbone gives it."""
+    to_pixels: Float[np.ndarray, "2 3"]
+    """Affine map from the crop frame to pixels of the original picture."""
+
+
+class Prediction(NamedTuple):
+    """One pose in one picture. Points are pixels of the upright original, the centre of the first pixel is 0."""
+
+    points: Float[np.ndarray, "K 2"]
+    scores: Float[np.ndarray, "K"]
+    """0 to 1, higher is better, see `confidence`: not calibrated."""
+    covariance: Float[np.ndarray, "K 2 2"]
+    """Of the similarity map around the point, square pixels."""
+    asked: Bool[np.ndarray, "K"]
+    """Keypoints that the prompt has a click or a name for; the points of the others mean nothing."""
+    branches: Float[np.ndarray, "V K 2"]
+    """What each branch of a model with decision-level fusion says; where they disagree, something is doubtful."""
+    prompt: Prompt
+    box: Float[np.ndarray, "4"]
+    """x, y, width, height in pixels: the box that was given, or of the whole picture the part that a box would be."""
+    size: tuple[int, int]
+    """Width and height of the picture."""
+    source: str
+    """File, or file and frame of a video; "" for an array."""
+    fixed: frozenset[int]
+    """Keypoints that were corrected by hand."""
+    seen: Seen
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Names, edges and swap pairs of the prompt."""
+        return self.prompt.skeleton
+
+    @property
+    def score(self) -> float:
+        """Mean score of the keypoints asked for."""
+        return float(self.scores[self.asked].mean()) if self.asked.any() else 0.0
+
+    def to_coco(self) -> dict[str, Any]:
+        """A COCO keypoint annotation, without ids: keypoints as x, y, v with v = 2 where a keypoint was asked for."""
+        shown = np.where(self.asked, VISIBLE, 0)
+        keypoints = np.column_stack([self.points * (shown > 0)[:, None], shown])
+        return {
+            "keypoints": [float(value) for value in keypoints.ravel()],
+            "num_keypoints": int((shown > 0).sum()),
+            "keypoint_scores": [float(value) for value in self.scores * self.asked],
+            "score": self.score,
+            "bbox": [float(value) for value in self.box],
+            "area": float(self.box[2] * self.box[3]),
+            "iscrowd": 0,
+        }
+
+    def to_supervision(self) -> "sv.KeyPoints":
+        """For supervision's annotators, with the covariance that its ellipses draw."""
+        from cape import compat
+
+        compat.prepare()
+        import supervision as sv
+
+        return sv.KeyPoints(
+            xy=self.points[None].astype(np.float32),
+            keypoint_confidence=self.scores[None].astype(np.float32),
+            visible=self.asked[None],
+            data={"covariance": self.covariance[None].astype(np.float32)},
+        )
+
+    def draw(self, picture: UInt8[np.ndarray, "h w 3"], *, least: float = 0.0) -> UInt8[np.ndarray, "h w 3"]:
+        """A copy of the picture with the pose on it.
+
+        Args:
+            picture: RGB, the one that was looked at (`data.pictures.read_picture`).
+            least: Leave out keypoints of a lower score.
+
+        Raises:
+            UsageError: A picture of another size.
+        """
+        from cape.visualize import draw_pose
+
+        if picture.shape[1::-1] != self.size:
+            raise UsageError(
+                "draw", expected=f"the picture that was looked at, {self.size[0]} x {self.size[1]}",
+                got=f"{picture.shape[1]} x {picture.shape[0]}", fix="Give that one.",
+            )  # fmt: skip
+        return draw_pose(picture, self.points, self.asked & (self.scores >= least), self.skeleton)
+
+
+def confidence(
+    found: Found, *, reach: Float[Tensor, "B"], scale: float | None
+) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K 2 2"]]:
+    """How sure a model is of its last layer's points, read off the similarity maps.
+
+    Args:
+        found: What it found.
+        reach: How far is near enough, in crop units.
+        scale: Logits of a perfect match, for a matching with a prior.
+
+    Returns:
+        Scores from 0 to 1, not calibrated: the highest logit as a share of a perfect match's; without `scale` the share
+        of the map within reach of the point. And the second moment of that share about the point, to which the
+        variance of a cell is added.
+    """
+    maps = found.match.similarity
+    weight = maps.flatten(-2).softmax(dim=-1)
+    grid = cell_centres(*maps.shape[-2:], like=maps).flatten(0, 1)
+    away = grid - found.points[-1][:, :, None]  # [B, K, HW, 2]
+    near = weight * (away.norm(dim=-1) <= reach[:, None, None])
+    share = near.sum(dim=-1)
+    moment = (near[..., None] * away).transpose(-1, -2) @ away / share.clamp_min(1e-6)[..., None, None]
+    cell = away.new_tensor([maps.shape[-1] ** -2 / 12, maps.shape[-2] ** -2 / 12]).diag()
+    score = share if scale is None else (maps.flatten(-2).amax(dim=-1) / scale).clamp(0, 1)
+    return score, moment + cell

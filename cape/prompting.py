@@ -1,0 +1,270 @@
+"""A prompt: the clicked pictures and the names, compiled once and asked often; a file of its own.
+
+The file (`.prompt`) is safetensors: the compiled tokens and the crops that were clicked, with names, edges, swap pairs,
+the pictures' hashes and the model's fingerprint as JSON in its header. Nothing in it is executed.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from cape.data.inputs import Picture, as_box, is_one, pictures_of
+from cape.data.transforms import apply, crop_matrix, crop_square, warp
+from cape.data.whole import whole_box
+from cape.errors import CapeError, PromptError
+from cape.files import check_writable, write_atomically
+from cape.skeleton import Skeleton, swap_pairs
+from cape.structures import Tokens
+
+VERSION = 1
+MARGIN = 0.15
+"""By how much a box around clicked points is larger than they are, on each side."""
+
+Clicks = Sequence[Sequence[float] | None] | Float[np.ndarray, "K 2"]
+
+
+class Shot(NamedTuple):
+    """One clicked picture, as the model is shown it."""
+
+    crop: UInt8[Tensor, "H W 3"]
+    """The square around the object, RGB."""
+    points: Float[Tensor, "K 2"]
+    """Crop frame."""
+    visible: Bool[Tensor, "K"]
+    """Clicked keypoints."""
+    picture: str
+    """SHA-256 of the original picture's pixels."""
+    name: str
+    """The picture's file name, "" where it had none."""
+
+
+class Prompt(NamedTuple):
+    """What to look for, compiled by one model."""
+
+    skeleton: Skeleton
+    texts: tuple[str, ...]
+    """K names for the text encoder, "" where there is none."""
+    shots: tuple[Shot, ...]
+    """None where there are names alone."""
+    tokens: Tokens
+    """Of a batch of one."""
+    model: str
+    """Fingerprint of the model that compiled it: another one compiles it again."""
+
+    @property
+    def asked(self) -> Bool[np.ndarray, "K"]:
+        """Keypoints that have a click or a name."""
+        return self.tokens.mask[0].cpu().numpy()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the prompt, whole or not at all.
+
+        Raises:
+            UsageError: The target cannot be written.
+        """
+        target = Path(path)
+        check_writable(target)
+        skeleton = self.skeleton
+        about = {
+            "version": VERSION,
+            "model": self.model,
+            "names": skeleton.names,
+            "edges": skeleton.edges,
+            "swap": skeleton.swap,
+            "parts": dict(skeleton.parts),
+            "texts": self.texts,
+            "pictures": [{"sha256": shot.picture, "name": shot.name} for shot in self.shots],
+        }
+        tensors = {f"tokens.{key}": value for key, value in self.tokens._asdict().items()}
+        for number, shot in enumerate(self.shots):
+            tensors |= {f"shots.{number}.{key}": getattr(shot, key) for key in ("crop", "points", "visible")}
+        content = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        return write_atomically(target, save(content, {"prompt": json.dumps(about)}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Prompt":
+        """Read a prompt.
+
+        Raises:
+            PromptError: No such file, a damaged one, or one of a later version.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise PromptError(str(file), expected="a .prompt file", got="no such file", fix="Check the path.")
+        try:
+            with safe_open(file, framework="pt") as content:
+                about = json.loads(content.metadata()["prompt"])
+                tensors = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118 (not a mapping)
+            if about["version"] != VERSION:
+                raise PromptError(
+                    str(file), expected=f"a prompt of version {VERSION}", got=str(about["version"])[:20],
+                    fix="Use the cape that wrote it, or make the prompt again.",
+                )  # fmt: skip
+            return _checked(_assembled(cls, about, tensors))
+        except CapeError:
+            raise
+        except Exception as error:  # safetensors, json and a damaged header raise a dozen types
+            raise PromptError(
+                str(file),
+                expected="a whole .prompt file",
+                got=f"{type(error).__name__}: {error}"[:200],
+                fix="Make the prompt again.",
+            ) from error
+
+
+def _assembled(kind: type[Prompt], about: dict[str, Any], tensors: dict[str, Tensor]) -> Prompt:
+    pairs = {key: tuple((int(a), int(b)) for a, b in about[key]) for key in ("edges", "swap")}
+    parts = {str(part): tuple(map(int, members)) for part, members in about["parts"].items()}
+    skeleton = Skeleton(tuple(about["names"]), parts=parts, **pairs)
+    shots = tuple(
+        Shot(
+            crop=tensors[f"shots.{number}.crop"],
+            points=tensors[f"shots.{number}.points"],
+            visible=tensors[f"shots.{number}.visible"],
+            picture=str(each["sha256"]),
+            name=str(each["name"]),
+        )
+        for number, each in enumerate(about["pictures"])
+    )
+    tokens = Tokens(*(tensors[f"tokens.{key}"] for key in Tokens._fields))
+    return kind(skeleton, tuple(map(str, about["texts"])), shots, tokens, str(about["model"]))
+
+
+def _checked(prompt: Prompt) -> Prompt:
+    """Shapes and values that agree with each other; a damaged file must not fail later, or find nonsense."""
+    count, tokens = len(prompt.skeleton), prompt.tokens
+    ways = tokens.doubt.shape[-1]
+    shapes = [
+        (tokens.present.shape[:2] + tokens.present.shape[3:], (1, ways, count)),
+        (tokens.tokens.shape[:-1], tokens.present.shape),
+        (tokens.appearance.shape[:-1], (1, ways, count)),
+        (tokens.shown.shape, (1, ways, count)),
+        (tokens.places.shape, (1, ways, count, 2)),
+        ((len(prompt.texts),), (count,)),
+        *((shot.points.shape, (count, 2)) for shot in prompt.shots),
+        *((shot.visible.shape, (count,)) for shot in prompt.shots),
+        *((shot.crop.shape[2:], (3,)) for shot in prompt.shots),
+    ]
+    wrong = [f"{tuple(got)} for {tuple(expected)}" for got, expected in shapes if tuple(got) != tuple(expected)]
+    floats = [each for each in (*tokens, *(shot.points for shot in prompt.shots)) if each.is_floating_point()]
+    if wrong or not all(bool(each.isfinite().all()) for each in floats):
+        raise PromptError(
+            "prompt", expected="tensors that fit its names, all finite",
+            got=wrong[0] if wrong else "a number that is not", fix="Make the prompt again.",
+        )  # fmt: skip
+    return prompt
+
+
+def make_skeleton(
+    count: int,
+    names: Sequence[str] | None,
+    edges: Sequence[Sequence[int]] | None,
+    swap: Sequence[Sequence[int]] | None,
+) -> Skeleton:
+    """The skeleton of a prompt; swap pairs are inferred from the names where none are given.
+
+    Raises:
+        PromptError: Not one name a keypoint, or indices of keypoints that do not exist.
+    """
+    known = tuple(names) if names is not None else ("",) * count
+    if len(known) != count or not all(isinstance(name, str) for name in known):
+        raise PromptError(
+            "names", expected=f"{count} strings, one for each point", got=f"{len(known)}: {known!s:.80}",
+            fix='Give as many names as points, "" where a point has none.',
+        )  # fmt: skip
+    # A skeleton tells its keypoints apart by name
+    unique = tuple(name if name and known.count(name) == 1 else f"{name} {place}".strip()
+                   for place, name in enumerate(known))  # fmt: skip
+    try:
+        pairs = swap_pairs(known) if swap is None else tuple((int(a), int(b)) for a, b in swap)
+        return Skeleton(unique, tuple((int(a), int(b)) for a, b in edges or ()), pairs)
+    except (CapeError, TypeError, ValueError) as error:
+        raise PromptError(
+            "edges and swap", expected=f"pairs of indices from 0 to {count - 1}", got=f"{error}"[:160],
+            fix="Count the points from 0.",
+        ) from error  # fmt: skip
+
+
+def digest(picture: UInt8[np.ndarray, "h w 3"]) -> str:
+    """SHA-256 of a picture's size and pixels."""
+    return hashlib.sha256(repr(picture.shape).encode() + np.ascontiguousarray(picture).tobytes()).hexdigest()
+
+
+def shots_given(images: Any, points: Any, boxes: Any) -> tuple[list[Picture], list[Any], list[Any]]:
+    """Pictures with their clicks and boxes, one or several.
+
+    Raises:
+        PromptError: Lengths that disagree.
+        PictureError: A picture cannot be read.
+    """
+    if (images is None) != (points is None):
+        raise PromptError(
+            "prompt", expected="pictures with points", got="points alone" if images is None else "pictures alone",
+            fix="Give both, or names alone.",
+        )  # fmt: skip
+    if images is None:
+        return [], [], []
+    if is_one(images):
+        images, points, boxes = [images], [points], None if boxes is None else [boxes]
+    pictures = [picture for image in images for picture in pictures_of(image)]
+    boxes = [None] * len(pictures) if boxes is None else list(boxes)
+    lengths = {len(pictures), len(points), len(boxes)}
+    counts = sorted({len(each) for each in points})
+    if len(lengths) > 1 or len(counts) != 1:
+        raise PromptError(
+            "prompt", expected="as many lists of points as pictures, all equally long, and as many boxes if any",
+            got=f"{len(pictures)} pictures, {len(points)} lists of {counts} points, {len(boxes)} boxes",
+            fix="Give None for a keypoint that a picture does not show.",
+        )  # fmt: skip
+    return pictures, list(points), boxes
+
+
+def make_shot(picture: Picture, clicks: Any, box: Any, size: int) -> Shot:
+    """A clicked picture as a model of this size of pictures is shown it.
+
+    Raises:
+        PromptError: No click, or one that is no place in the picture.
+        UsageError: A box that is none.
+    """
+    where = picture.name or "picture"
+    height, width = picture.pixels.shape[:2]
+    points, visible = np.zeros((len(clicks), 2)), np.zeros(len(clicks), dtype=bool)
+    for index, click in enumerate(clicks):
+        place = np.full(2, np.nan) if click is None else np.asarray(click, dtype=np.float64)
+        if place.shape != (2,) or np.isinf(place).any() or np.isnan(place).sum() == 1:
+            raise PromptError(
+                f"{where}, point {index}", expected="x, y, or None", got=str(click)[:40], fix="Give both in pixels."
+            )
+        if np.isnan(place).any():
+            continue
+        if not (-0.5 <= place[0] <= width and -0.5 <= place[1] <= height):
+            raise PromptError(
+                f"{where}, point {index}", expected=f"a place in the picture, {width} x {height}", got=str(click)[:40],
+                fix="Give pixels, x first.",
+            )  # fmt: skip
+        points[index], visible[index] = place, True
+    if not visible.any():
+        raise PromptError(where, expected="at least one point", got="none", fix="Click one, or leave the picture out.")
+    square = crop_square(as_box(box, where) if box is not None else _around(points[visible], (width, height)))
+    crop = warp(picture.pixels, square, size=size)
+    placed = torch.from_numpy(apply(crop_matrix(square), points)).float()
+    return Shot(torch.from_numpy(crop), placed, torch.from_numpy(visible), digest(picture.pixels), picture.name)
+
+
+def _around(points: Float[np.ndarray, "K 2"], size: tuple[int, int]) -> Float[np.ndarray, "4"]:
+    """A box around clicked points; the whole picture where they are too few to tell how large the object is."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    side = (high - low).max()
+    if len(points) < 2 or side < 0.02 * max(size):
+        return whole_box(size)
+    margin = MARGIN * side
+    return np.concatenate([low - margin, high - low + 2 * margin])
