@@ -91,11 +91,21 @@ def tensors_of(content: Any, *, where: str) -> dict[str, Tensor]:
 
 
 def read_header(path: Path) -> dict[str, str]:
-    """The strings in the header of a safetensors file; none of a pickle."""
+    """The strings in the header of a safetensors file; none of a pickle.
+
+    Raises:
+        DataError: A damaged file.
+    """
     if path.suffix in PICKLES:
         return {}
-    with safe_open(path, framework="pt") as file:
-        return file.metadata() or {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except Exception as error:  # safetensors raises its own type
+        raise DataError(
+            str(path), expected="a whole file of tensors", got=f"{type(error).__name__}: {error}"[:200],
+            fix="Copy it again.",
+        ) from error  # fmt: skip
 
 
 def load_weights(model: nn.Module, path: Path, *, allow_pickle: bool = False, may_lack: tuple[str, ...] = ()) -> None:

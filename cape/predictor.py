@@ -29,7 +29,7 @@ from cape.errors import DataError, PromptError, UsageError
 from cape.features import find_device
 from cape.models.fewshot import FewShotPose
 from cape.prediction import Prediction, Seen, confidence
-from cape.prompting import Clicks, Prompt, Shot, make_shot, make_skeleton, shots_given
+from cape.prompting import Given, Prompt, Shot, make_shot, make_skeleton, shots_given
 from cape.registry import MODELS
 from cape.runs import nested
 from cape.skeleton import Skeleton
@@ -66,11 +66,11 @@ class Predictor:
         self,
         *,
         images: Input | Sequence[Input] | None = None,
-        points: Clicks | Sequence[Clicks] | None = None,
-        names: Sequence[str] | None = None,
-        edges: Sequence[Sequence[int]] | None = None,
-        swap: Sequence[Sequence[int]] | None = None,
-        boxes: Sequence[float] | Sequence[Sequence[float] | None] | None = None,
+        points: Given = None,
+        names: Sequence[Given] | None = None,
+        edges: Sequence[Given] | None = None,
+        swap: Sequence[Given] | None = None,
+        boxes: Given = None,
     ) -> Prompt:
         """Compile a prompt out of clicks, names or both.
 
@@ -186,7 +186,7 @@ class Predictor:
         while batch := list(itertools.islice(views, batch_size)):
             yield from self._look(prompt, batch)
 
-    def refine(self, prediction: Prediction, *, fixed: Mapping[int, Sequence[float]]) -> Prediction:
+    def refine(self, prediction: Prediction, *, fixed: Mapping[Any, Given]) -> Prediction:
         """Correct some keypoints of a prediction; the others follow.
 
         Args:

@@ -29,7 +29,8 @@ VERSION = 1
 MARGIN = 0.15
 """By how much a box around clicked points is larger than they are, on each side."""
 
-Clicks = Sequence[Sequence[float] | None] | Float[np.ndarray, "K 2"]
+Given = Any
+"""What a caller gives, lists or arrays of whatever numbers: checked here, not by types."""
 
 
 class Shot(NamedTuple):
@@ -87,7 +88,8 @@ class Prompt(NamedTuple):
         tensors = {f"tokens.{key}": value for key, value in self.tokens._asdict().items()}
         for number, shot in enumerate(self.shots):
             tensors |= {f"shots.{number}.{key}": getattr(shot, key) for key in ("crop", "points", "visible")}
-        content = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        # Copies: tensors that share memory are refused by the format
+        content = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
         return write_atomically(target, save(content, {"prompt": json.dumps(about)}))
 
     @classmethod
@@ -166,9 +168,9 @@ def _checked(prompt: Prompt) -> Prompt:
 
 def make_skeleton(
     count: int,
-    names: Sequence[str] | None,
-    edges: Sequence[Sequence[int]] | None,
-    swap: Sequence[Sequence[int]] | None,
+    names: Sequence[Given] | None,
+    edges: Sequence[Given] | None,
+    swap: Sequence[Given] | None,
 ) -> Skeleton:
     """The skeleton of a prompt; swap pairs are inferred from the names where none are given.
 

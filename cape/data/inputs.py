@@ -34,8 +34,11 @@ class Picture(NamedTuple):
     """Path, or path#frame of a video counted from 0; "" for an array."""
 
 
-def pictures_of(inputs: Inputs) -> Iterator[Picture]:
+def pictures_of(inputs: Any) -> Iterator[Picture]:
     """Pictures one by one.
+
+    Args:
+        inputs: See `Inputs`.
 
     Raises:
         PictureError: A file is missing, corrupt or too large, or an array is no RGB picture.
@@ -129,7 +132,7 @@ class Look(NamedTuple):
     """x, y, width, height in pixels."""
 
 
-def looks_at(inputs: Inputs, boxes: Iterable[Any] | None) -> Iterator[Look]:
+def looks_at(inputs: Any, boxes: Iterable[Any] | None) -> Iterator[Look]:
     """Each picture with each of its boxes.
 
     Args:
