@@ -15,8 +15,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from cape.models import FewShotPose
-from cape.structures import Match, Tokens
+from cape.configuration import load_config
+from cape.engine import make_model
+from cape.models import FewShotPose, TurnedFit
+from cape.structures import Found, Tokens
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 BACKBONES = {
@@ -28,21 +30,24 @@ BACKBONES = {
 
 def build(backbone: str) -> FewShotPose:
     """A model with random weights, ready to infer; the prompt's half does not matter here."""
+    if backbone == "cape-lite":
+        return make_model(load_config("cape_lite", {"model.prior.type": "TurnedFit"})).eval()
     visual = {"type": "VisualEncoder", **BACKBONES[backbone]}
     return FewShotPose(visual=visual, support={"type": "SupportEncoder"}, text=None).eval()
 
 
-def sides(model: FewShotPose, keypoints: int) -> tuple[Callable[[], object], Callable[[], object]]:
-    """The bare backbone, and a whole query."""
-    image = torch.randn(1, 3, model.visual.size, model.visual.size)
-    mask = torch.ones(1, keypoints, dtype=torch.bool)
+def sides(model: FewShotPose, keypoints: int, batch: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The bare backbone, and a whole query; or a query, and as many at once as `batch` says."""
+    image = torch.randn(batch, 3, model.visual.size, model.visual.size)
+    ways = 2 * model.prior.rotations if isinstance(model.prior, TurnedFit) else 1
+    shown = torch.ones(1, ways, keypoints, dtype=torch.bool)
     prompt = Tokens(
-        tokens=torch.randn(1, 1, 1, keypoints, model.width),
-        present=mask[:, None, None],
-        appearance=torch.randn(1, 1, keypoints, model.visual.channels),
-        shown=mask[:, None],
-        places=torch.rand(1, 1, keypoints, 2),
-        doubt=torch.zeros(1, 1),
+        tokens=torch.randn(1, ways, 1, keypoints, model.width),
+        present=shown[:, :, None],
+        appearance=torch.randn(1, ways, keypoints, model.visual.channels),
+        shown=shown,
+        places=torch.rand(1, ways, keypoints, 2),
+        doubt=torch.zeros(1, ways),
     )
     chain = torch.arange(keypoints - 1)
     adjacency = torch.zeros(1, keypoints, keypoints, dtype=torch.bool)
@@ -51,10 +56,11 @@ def sides(model: FewShotPose, keypoints: int) -> tuple[Callable[[], object], Cal
     def bare() -> torch.Tensor:
         return model.visual.network.forward_features(image)
 
-    def query() -> tuple[torch.Tensor, Match]:
-        return model.locate(model.visual(image), prompt, adjacency)
+    def query(count: int = batch) -> Found:
+        tokens = Tokens(*(field.expand(count, *field.shape[1:]) for field in prompt))
+        return model.locate(model.visual(image[:count]), tokens, adjacency.expand(count, -1, -1))
 
-    return bare, query
+    return (bare if batch == 1 else lambda: query(1)), query
 
 
 def seconds(run: Callable[[], object], clock: Callable[[], float]) -> float:
@@ -64,9 +70,11 @@ def seconds(run: Callable[[], object], clock: Callable[[], float]) -> float:
     return clock() - start
 
 
-def measure(model: FewShotPose, keypoints: int, repeats: int, clock: Callable[[], float]) -> np.ndarray:
-    """Seconds [repeats, 2] of the bare backbone and of a query, after three of each that do not count."""
-    both = sides(model, keypoints)
+def measure(
+    model: FewShotPose, keypoints: int, repeats: int, clock: Callable[[], float], *, batch: int = 1
+) -> np.ndarray:
+    """Seconds [repeats, 2] of both sides, after three of each that do not count."""
+    both = sides(model, keypoints, batch)
     times = np.zeros((repeats + 3, 2))
     with torch.inference_mode():
         for row in range(len(times)):
@@ -78,7 +86,9 @@ def measure(model: FewShotPose, keypoints: int, repeats: int, clock: Callable[[]
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=BACKBONES, default="swinv2-small", help="backbone (default: %(default)s)")
+    models = ["cape-lite", *BACKBONES]
+    parser.add_argument("--model", choices=models, default="swinv2-small", help="backbone (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=1, help="above 1: so many queries at once against one query")
     parser.add_argument("--keypoints", type=int, nargs="+", default=[17], help="one or several (default: 17)")
     parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
     parser.add_argument("--repeats", type=int, default=30, help="of both sides, after three (default: %(default)s)")
@@ -89,10 +99,11 @@ def main() -> None:
     model = build(given.model)
 
     table = Table(box=box.SIMPLE_HEAD, title=f"{given.model}, threads: {given.threads}, {given.clock} time")
-    for head in ("keypoints", "backbone, ms", "query, ms", "ratio", "quartiles of the ratio"):
+    heads = ("backbone, ms", "query, ms") if given.batch == 1 else ("query, ms", f"{given.batch} queries, ms")
+    for head in ("keypoints", *heads, "ratio", "quartiles of the ratio"):
         table.add_column(head, justify="right")
     for keypoints in given.keypoints:
-        times = measure(model, keypoints, given.repeats, CLOCKS[given.clock])
+        times = measure(model, keypoints, given.repeats, CLOCKS[given.clock], batch=given.batch)
         low, ratio, high = np.quantile(times[:, 1] / times[:, 0], (0.25, 0.5, 0.75))
         bare, query = np.median(times, axis=0) * 1e3
         table.add_row(str(keypoints), f"{bare:.0f}", f"{query:.0f}", f"{ratio:.3f}", f"{low:.3f} – {high:.3f}")

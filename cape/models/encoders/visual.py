@@ -16,6 +16,9 @@ from cape.errors import DependencyError, UsageError
 from cape.registry import MODELS
 from cape.structures import IMAGENET_MEAN, IMAGENET_STD
 
+AT_ONCE = 4
+"""Pictures that a CPU encodes at once."""
+
 
 class PackagedWeights(NamedTuple):
     """Weights that an ordinary Python package carries: the TensorFlow originals, ported."""
@@ -128,7 +131,11 @@ class VisualEncoder(nn.Module):
         if images.shape[1] == self.channels != 3:
             return images
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return self._encode(images)
+            if images.device.type != "cpu" or torch.is_grad_enabled() or len(images) == 0:
+                return self._encode(images)
+            # A few at a time, channels last: what the layers of a large batch pass on does not fit into a CPU's caches.
+            parts = images.contiguous(memory_format=torch.channels_last).split(AT_ONCE)
+            return torch.cat([self._encode(part) for part in parts]).contiguous()
 
     def _encode(self, images: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B C H W"]:
         options = {"norm": True} if self.norm else {}

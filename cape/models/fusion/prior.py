@@ -1,5 +1,6 @@
 """Priors: where a prompt's pictures alone would look for each keypoint, before anything is learnt."""
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -10,6 +11,9 @@ from cape.models.affine import FitSettings, best_start, of_start, robust_fit
 from cape.models.turning import doubts, turned_views
 from cape.registry import MODELS
 from cape.structures import Anchors, Tokens, View
+
+CELLS_CPU, CELLS_GPU = 300_000, 50_000_000
+"""Cells of all maps that are fitted at once: what fits into a CPU's cache, and into a GPU's memory."""
 
 
 @MODELS.register_module()
@@ -86,9 +90,22 @@ class TurnedFit(nn.Module):
         self, prompt: Tokens, feature: Float[Tensor, "B C H W"], anchors: Anchors | None = None
     ) -> tuple[Tokens, Float[Tensor, "B K H W"]]:
         """The prompt as the view that fits best shows it, and the map."""
-        similarity = cosine(prompt.appearance, feature)  # [B, R, K, H, W]
         if self.training:
-            return prompt, similarity[:, 0]
+            return prompt, cosine(prompt.appearance, feature)[:, 0]
+        cells = prompt.shown[0].numel() * feature[0, 0].numel()
+        count = max(1, (CELLS_CPU if feature.device.type == "cpu" else CELLS_GPU) // cells)
+        parts = []
+        for start in range(0, len(feature), count):
+            some = slice(start, start + count)
+            known = None if anchors is None else Anchors(*(field[some] for field in anchors))
+            parts.append(self._of_best_fit(Tokens(*(field[some] for field in prompt)), feature[some], known))
+        prompts, priors = zip(*parts, strict=True)
+        return Tokens(*map(torch.cat, zip(*prompts, strict=True))), torch.cat(priors)
+
+    def _of_best_fit(
+        self, prompt: Tokens, feature: Float[Tensor, "B C H W"], anchors: Anchors | None
+    ) -> tuple[Tokens, Float[Tensor, "B K H W"]]:
+        similarity = cosine(prompt.appearance, feature)  # [B, R, K, H, W]
         fit = robust_fit(similarity, prompt.places, prompt.shown, settings=self.settings, anchors=anchors)
         chosen = best_start(fit.evidence - self.settings.weight * prompt.doubt, prompt.shown)
         far = squared_distance(of_start(fit.places, chosen), similarity) / (2 * self.sigma**2 * self.settings.weight)
