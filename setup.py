@@ -72,7 +72,10 @@ setup(
     python_requires=">=3.11,<3.13",
     packages=[*find_packages(include=["cape", "cape.*"]), *ANNOTATIONS, *CONFIGS],
     package_dir={"cape.annotations": "annotations", "cape.configs": "configs"},
-    package_data={package: ["*.json"] for package in [*ANNOTATIONS, *CONFIGS]},
+    package_data={
+        **{package: ["*.json"] for package in [*ANNOTATIONS, *CONFIGS]},
+        "cape.weights": ["*.safetensors", "*.md"],
+    },
     install_requires=RUNTIME,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["cape = cape.commands:main"]},

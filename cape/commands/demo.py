@@ -11,7 +11,10 @@ from cape.errors import UsageError
 from cape.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cape.data.episodes import Pairs, PoseTable, Source
+    from cape.predictor import Predictor
     from cape.visualize import Tile
 
 
@@ -25,25 +28,26 @@ def demo(
     episodes: Annotated[
         int | None, typer.Option(min=1, help="Of the annotations, per category, 15 queries each (default: 4).")
     ] = None,
-    method: Annotated[Literal["align", "nearest"], typer.Option(help="What to show beside copy.")] = "align",
+    method: Annotated[
+        Literal["cape-lite", "turned", "align", "nearest"], typer.Option(help="What to show beside copy.")
+    ] = "cape-lite",
     queries: Annotated[int, typer.Option(min=1, max=12, help="Query pictures drawn per category.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Of the copies or the episodes.")] = 1,
     out: Annotated[Path, typer.Option(help="The overlay, a PNG.")] = Path("outputs/demo.png"),
 ) -> None:
     """Find keypoints on pictures from one annotated example, without training and without network.
 
-    Shows the clicked support picture of each category and the predictions on its queries, red lines running to the
-    true places, and prints PCK beside the copy-the-support-pose baseline. Without --annotations the queries are
-    warped and recoloured copies of the two supports; with it they are other individuals.
+    The weights are those that ship with cape; the other methods need none but a backbone's. Shows the clicked support
+    picture of each category and the predictions on its queries, red lines running to the true places, and prints PCK
+    beside the copy-the-support-pose baseline. Without --annotations the queries are warped and recoloured copies of the
+    two supports; with it they are other individuals.
 
     Example: cape demo --annotations mp100_mini --split 3 --out outputs/split3.png
     """
-    from cape.commands.console import print_reports, progress, say
+    from cape.commands.console import print_reports, say
     from cape.data.episodes import pose_table
     from cape.evaluation.report import make_report
-    from cape.features import encode_pairs, load_encoder
-    from cape.inference import predict_pairs, score_predictions
-    from cape.models.baselines import BASELINES
+    from cape.inference import score_predictions
     from cape.visualize import contact_sheet, encode_png
 
     check_writable(out)
@@ -56,11 +60,9 @@ def demo(
     else:
         source, pairs = _samples(seed)
     table = pose_table(source.instances)
-    features = encode_pairs(source, pairs, load_encoder("efficientnet_lite0"), progress=progress)
     name = "samples" if annotations is None else str(split or 1)
     reports = []
-    for each in ("copy", method):
-        predicted = predict_pairs(BASELINES[each](), table, pairs.table, features=features, progress=progress)
+    for each, predicted in _found(source, pairs, method):
         scores = score_predictions(predicted, table, pairs.table)
         reports.append(make_report(scores, source, table, pairs, method=each, split=name))
     print_reports(reports)
@@ -70,6 +72,47 @@ def demo(
     ]
     write_atomically(out, encode_png(contact_sheet(rows)))
     say(f"Left: the support, as clicked. Right: predictions; red lines run to the truth. Written to {out}")
+
+
+def _found(source: "Source", pairs: "Pairs", method: str) -> "Iterator[tuple[str, np.ndarray]]":
+    """Copy's points for all pairs, then those of the method, in pixels."""
+    from cape.commands.console import progress, say
+    from cape.contenders import load_baselines
+    from cape.predictor import load
+
+    names = ["copy"] if method == "cape-lite" else ["copy", method]
+    baselines = load_baselines(names, backbone="efficientnet_lite0", weights=None, download=False, device="auto")
+    yield from baselines.predict(source, pairs, workers=0, progress=progress)
+    if method == "cape-lite":
+        predictor = load(method)
+        say(f"{predictor}: weights that ship with cape")
+        yield method, _asked(predictor, source, pairs)
+
+
+def _asked(predictor: "Predictor", source: "Source", pairs: "Pairs") -> np.ndarray:
+    """What a predictor says to each support's queries, as a user asks it: clicks, names, edges and boxes."""
+    from cape.commands.console import progress
+    from cape.data.episodes import pose_table
+
+    found = np.zeros((len(pairs.table), *pose_table(source.instances).points.shape[1:]))
+    for support in progress(np.unique(pairs.table[:, 0]).tolist(), "predicting"):
+        instance = source.instances[support]
+        category = source.categories[instance.category]
+        prompt = predictor.prompt(
+            images=source.picture(support),
+            points=np.where(instance.visibility[:, None] > 0, instance.points, np.nan),
+            names=category.texts,
+            edges=category.skeleton.edges,
+            swap=category.skeleton.swap,
+            boxes=instance.box,
+        )
+        rows = np.flatnonzero(pairs.table[:, 0] == support)
+        queries = pairs.table[rows, 1].tolist()
+        boxes = [source.instances[query].box for query in queries]
+        pictures = (source.picture(query) for query in queries)
+        for row, prediction in zip(rows, predictor.stream(prompt, pictures, boxes), strict=True):
+            found[row, : len(category.skeleton)] = prediction.points
+    return found
 
 
 def _samples(seed: int) -> "tuple[Source, Pairs]":

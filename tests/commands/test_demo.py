@@ -19,7 +19,7 @@ def test_demo_beats_copy_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture
     out = tmp_path / "demo.png"
     assert main(["--out", str(out), "--queries", "3"]) == 0
     printed = capsys.readouterr().out
-    assert figure(printed, "align") > figure(printed, "copy") + 10
+    assert figure(printed, "cape-lite") > figure(printed, "copy") + 10
     with Image.open(out) as file:
         picture = np.asarray(file)
     assert picture.shape == (2 * (256 + 24 + 6) + 6, 4 * (256 + 6) + 6, 3)
