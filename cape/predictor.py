@@ -29,7 +29,7 @@ from cape.errors import DataError, PromptError, UsageError
 from cape.features import find_device
 from cape.models.fewshot import FewShotPose
 from cape.prediction import Prediction, Seen, confidence
-from cape.prompting import Given, Prompt, Shot, make_shot, make_skeleton, shots_given
+from cape.prompting import Given, Prompt, Shot, make_shots, make_skeleton, shots_given
 from cape.registry import MODELS
 from cape.runs import nested
 from cape.skeleton import Skeleton
@@ -81,7 +81,8 @@ class Predictor:
             names: K names, "" where a keypoint has none. Without pictures they are all there is.
             edges: Pairs of keypoints that are connected.
             swap: Pairs that change places in a mirror (left and right ear); None infers them from the names.
-            boxes: x, y, width, height of the object in each picture; None: around the clicked points.
+            boxes: x, y, width, height of the object in each picture, where queries will have boxes, too; None: it is
+                looked at from as near as the points lie to the whole picture.
 
         Raises:
             PromptError: Nothing to look for, or lengths that disagree.
@@ -96,9 +97,8 @@ class Predictor:
         skeleton = make_skeleton(count, names, edges, swap)
         texts = tuple("" if is_placeholder(name) else name for name in (names or ("",) * count))
         size = self.model.visual.size
-        shots = [
-            make_shot(picture, each, box, size) for picture, each, box in zip(pictures, clicks, around, strict=True)
-        ]
+        given = zip(pictures, clicks, around, strict=True)
+        shots = [shot for picture, each, box in given for shot in make_shots(picture, each, box, size)]
         return self._compile(skeleton, texts, tuple(shots))
 
     def compiled(self, prompt: Prompt) -> Prompt:
@@ -128,8 +128,10 @@ class Predictor:
         given = [
             tuple(point) if asked else None for point, asked in zip(prediction.points, prediction.asked, strict=True)
         ]
-        shot = make_shot(picture, given, None, self.model.visual.size)
-        return self._compile(prompt.skeleton, prompt.texts, (*prompt.shots, shot))
+        height, width = picture.pixels.shape[:2]
+        box = None if prediction.box.tolist() == [0, 0, width, height] else prediction.box
+        shots = make_shots(picture, given, box, self.model.visual.size)
+        return self._compile(prompt.skeleton, prompt.texts, (*prompt.shots, *shots))
 
     def _compile(self, skeleton: Skeleton, texts: tuple[str, ...], shots: tuple[Shot, ...]) -> Prompt:
         count, size = len(skeleton), self.model.visual.size

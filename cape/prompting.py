@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from cape.data.inputs import Picture, as_box, is_one, pictures_of
-from cape.data.transforms import apply, crop_matrix, crop_square, warp
+from cape.data.transforms import Square, apply, crop_matrix, crop_square, warp
 from cape.data.whole import whole_box
 from cape.errors import CapeError, PromptError
 from cape.files import check_writable, write_atomically
@@ -28,6 +28,10 @@ from cape.structures import Tokens
 VERSION = 1
 MARGIN = 0.15
 """By how much a box around clicked points is larger than they are, on each side."""
+STEP = 1.5
+"""By how much the sides of two shots of one picture differ at least."""
+SMALLEST = 0.02
+"""Points that lie closer together, as a share of the picture, do not tell how large the object is."""
 
 Given = Any
 """What a caller gives, lists or arrays of whatever numbers: checked here, not by types."""
@@ -230,8 +234,11 @@ def shots_given(images: Any, points: Any, boxes: Any) -> tuple[list[Picture], li
     return pictures, list(points), boxes
 
 
-def make_shot(picture: Picture, clicks: Any, box: Any, size: int) -> Shot:
+def make_shots(picture: Picture, clicks: Any, box: Any, size: int) -> tuple[Shot, ...]:
     """A clicked picture as a model of this size of pictures is shown it.
+
+    Without a box nobody knows how large the object will be in a query: the clicked points fill the first shot, the
+    whole picture is the last, and there is one between them where they differ much.
 
     Raises:
         PromptError: No click, or one that is no place in the picture.
@@ -256,17 +263,23 @@ def make_shot(picture: Picture, clicks: Any, box: Any, size: int) -> Shot:
         points[index], visible[index] = place, True
     if not visible.any():
         raise PromptError(where, expected="at least one point", got="none", fix="Click one, or leave the picture out.")
-    square = crop_square(as_box(box, where) if box is not None else _around(points[visible], (width, height)))
-    crop = warp(picture.pixels, square, size=size)
-    placed = torch.from_numpy(apply(crop_matrix(square), points)).float()
-    return Shot(torch.from_numpy(crop), placed, torch.from_numpy(visible), digest(picture.pixels), picture.name)
+    squares = [crop_square(as_box(box, where))] if box is not None else _around(points[visible], (width, height))
+    crops = [torch.from_numpy(warp(picture.pixels, square, size=size)) for square in squares]
+    places = [torch.from_numpy(apply(crop_matrix(square), points)).float() for square in squares]
+    seen, identity = torch.from_numpy(visible), digest(picture.pixels)
+    return tuple(Shot(crop, at, seen, identity, picture.name) for crop, at in zip(crops, places, strict=True))
 
 
-def _around(points: Float[np.ndarray, "K 2"], size: tuple[int, int]) -> Float[np.ndarray, "4"]:
-    """A box around clicked points; the whole picture where they are too few to tell how large the object is."""
+def _around(points: Float[np.ndarray, "K 2"], size: tuple[int, int]) -> list[Square]:
+    """Squares from the one around clicked points to the one around the whole picture."""
+    whole = crop_square(whole_box(size))
     low, high = points.min(axis=0), points.max(axis=0)
-    side = (high - low).max()
-    if len(points) < 2 or side < 0.02 * max(size):
-        return whole_box(size)
-    margin = MARGIN * side
-    return np.concatenate([low - margin, high - low + 2 * margin])
+    extent = (high - low).max()
+    if len(points) < 2 or extent < SMALLEST * whole.side:  # too few to tell how large the object is
+        return [whole]
+    margin = MARGIN * extent
+    tight = crop_square(np.concatenate([low - margin, high - low + 2 * margin]))
+    if whole.side < STEP * tight.side:
+        return [tight]
+    between = Square((tight.x + whole.x) / 2, (tight.y + whole.y) / 2, (tight.side * whole.side) ** 0.5)
+    return [tight, between, whole] if whole.side > STEP**2 * tight.side else [tight, whole]
