@@ -46,20 +46,23 @@ class Labelled:
         Raises:
             UsageError: Several pictures may be meant.
         """
-        parts = PurePosixPath(file).parts
-        same = [each for each in self._by_name.get(parts[-1], ()) if _ends_alike(PurePosixPath(each.file).parts, parts)]
-        exact = [each for each in same if each.file == file] or same
-        if len(exact) > 1:
+        path, shared = PurePosixPath(file), {}
+        for each in self._by_name.get(path.name, ()):
+            count = _shared(PurePosixPath(each.file).parts, path.parts)
+            shared.setdefault((each.file == file, count), []).append(each)
+        best = shared[max(shared)] if shared and max(shared)[1] else []
+        if len(best) > 1:
             raise UsageError(
                 self.flag, expected=f"one picture of {self.text} that is {file}",
-                got=", ".join(each.file for each in exact)[:200], fix="Name the pictures as the labels do.",
+                got=", ".join(each.file for each in best)[:200], fix="Name the pictures as the labels do.",
             )  # fmt: skip
-        return exact[0] if exact else None
+        return best[0] if best else None
 
 
-def _ends_alike(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    """How many parts of two paths are the same, from the end; 0 unless one of them ends with all of the other."""
     count = min(len(one), len(other))
-    return one[-count:] == other[-count:]
+    return count if one[-count:] == other[-count:] else 0
 
 
 def check_size(file: str, size: tuple[int, int], labelled: PictureLabels) -> None:

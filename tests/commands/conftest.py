@@ -101,19 +101,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 @pytest.fixture
 def fishes(tmp_path: Path) -> SimpleNamespace:
-    """Five drawn fish, f0.png to f4.png in `folder`, their `skeleton`, and `clicks`: the points of f0 as JSON."""
+    """Five drawn fish, f0.png to f4.png in `folder`, and `clicks`: the points of f0 as JSON, without the second."""
     source = Drawn(instances=5, categories=("fish",), size=96, truncation=0.0)
     (category,) = source.categories.values()
     folder, clicks = tmp_path / "fishes", tmp_path / "clicks.json"
     folder.mkdir()
     for index in range(5):
         Image.fromarray(source.picture(index)).save(folder / f"f{index}.png")
-    points = [
-        point if seen else None for point, seen in zip(source.instances[0].points.tolist(),
-                                                       source.instances[0].visibility, strict=True)
-    ]  # fmt: skip
+    points = source.instances[0].points.tolist()
+    points[1] = None
     skeleton = category.skeleton
     clicks.write_text(json.dumps({"points": points, "names": skeleton.names, "edges": skeleton.edges}))
-    return SimpleNamespace(
-        folder=folder, clicks=clicks, points=points, skeleton=skeleton, instances=source.instances, category=category
-    )
+    return SimpleNamespace(folder=folder, clicks=clicks, points=points, skeleton=skeleton, instances=source.instances)

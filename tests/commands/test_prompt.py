@@ -12,6 +12,7 @@ from PIL import Image
 from cape import formats
 from cape.commands import main as program
 from cape.commands.clicks import read_box, read_pairs
+from cape.commands.labelled import Labelled
 from cape.commands.prompt import main
 from cape.errors import UsageError
 from cape.formats import LabelledPose, Labels, PictureLabels
@@ -40,8 +41,9 @@ def same(one: Prompt, other: Prompt) -> bool:
 
 
 def labels_of(fishes: SimpleNamespace, *, poses: int = 1) -> Labels:
-    instance = fishes.instances[0]
-    pose = LabelledPose(1, "fish", instance.points * (instance.visibility > 0)[:, None], instance.visibility)
+    points = np.array([point or [0.0, 0.0] for point in fishes.points])
+    visibility = np.array([2 if point else 0 for point in fishes.points], dtype=np.int8)
+    pose = LabelledPose(1, "fish", points, visibility)
     several = tuple(pose._replace(id=number) for number in range(1, poses + 1))
     return Labels({"fish": fishes.skeleton}, (PictureLabels("f0.png", (96, 96), several),))
 
@@ -235,6 +237,11 @@ def test_labels_that_do_not_fit(fishes, attempt, tmp_path: Path, capsys) -> None
         image = ["--image", Path("f0.png")] if name == "twice" else ["--image", fishes.folder / "f0.png"]
         assert attempt(*image, "--points", f"coco:{path}", *more, image=False)[0] == 1, name
         assert word in capsys.readouterr().err, name
+    exact = (picture, picture._replace(file="a/f0.png", poses=()))
+    path = formats.write(labels._replace(pictures=exact), tmp_path / "exact.json", "coco")
+    found = Labelled("--points", f"coco:{path}", pictures=tmp_path)
+    assert found.find("f0.png").poses and not found.find("a/f0.png").poses
+    assert found.find("elsewhere/a/f0.png").file == "a/f0.png" and found.find("0.png") is None
     status, out = attempt("--points", f"coco:{tmp_path / 'both.json'}", "--category", "dot")
     assert status == 0 and Prompt.load(out).skeleton.names == ("dot",)
 
