@@ -79,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cape.commands.demo import demo
     from cape.commands.describe import describe
     from cape.commands.maps import maps
+    from cape.commands.predict import predict
+    from cape.commands.prompt import prompt
     from cape.commands.robustness import robustness
     from cape.commands.table import table
     from cape.commands.test import test
@@ -86,7 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cape.commands.variance import variance
 
     if not app.registered_commands:
-        for command in (train, test, table, robustness, variance, compare, maps, describe, convert, demo):
+        using, studying = (prompt, predict, demo), (train, test, table, robustness, variance, compare, maps)
+        for command in (*using, *studying, describe, convert):
             app.command(name=command.__name__)(command)
     return _guarded(app, ["cape"], argv)
 

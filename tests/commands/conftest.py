@@ -3,15 +3,23 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from drawn_files import save_drawn
+from mmengine.config import Config
+from networks import SMALL
+from PIL import Image
 from safetensors.torch import save_file
 
+from cape.checkpoints import save_weights
 from cape.commands import main
 from cape.configuration import load_config, parse_options
+from cape.data.drawn import Drawn
 from cape.engine import make_model
+from cape.registry import MODELS
+from cape.runs import identity
 
 NETWORK = """
 model = dict(
@@ -69,3 +77,39 @@ def table_runs(drawn_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         flags = [*own, "--data", str(drawn_set), "--episodes", "2", "--scores", str(run / "scores.npz")]
         assert main(["test", str(config), str(weights), *flags]) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`checkpoint(kind)`: random weights of a kind (visual, text, both), with the model in the header."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+
+    def write(kind: str) -> Path:
+        path = folder / f"{kind}.safetensors"
+        if not path.exists():
+            off = {"visual": {"text": None}, "text": {"support": None}, "both": {}}[kind]
+            prior = {"prior": {"type": "TurnedFit", "rotations": 2}, "matching": {**SMALL["matching"], "prior": 12.0}}
+            described = {"type": "FewShotPose", **SMALL, **prior, **off}
+            torch.manual_seed(3)
+            state = MODELS.build({**described}).state_dict()
+            flat = identity(Config({"model": described}))
+            save_weights(path, state, about={"run": json.dumps(flat)})
+        return path
+
+    return write
+
+
+@pytest.fixture
+def fishes(tmp_path: Path) -> SimpleNamespace:
+    """Five drawn fish, f0.png to f4.png in `folder`, and `clicks`: the points of f0 as JSON, without the second."""
+    source = Drawn(instances=5, categories=("fish",), size=96, truncation=0.0)
+    (category,) = source.categories.values()
+    folder, clicks = tmp_path / "fishes", tmp_path / "clicks.json"
+    folder.mkdir()
+    for index in range(5):
+        Image.fromarray(source.picture(index)).save(folder / f"f{index}.png")
+    points = source.instances[0].points.tolist()
+    points[1] = None
+    skeleton = category.skeleton
+    clicks.write_text(json.dumps({"points": points, "names": skeleton.names, "edges": skeleton.edges}))
+    return SimpleNamespace(folder=folder, clicks=clicks, points=points, skeleton=skeleton, instances=source.instances)
