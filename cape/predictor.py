@@ -23,7 +23,7 @@ from torch import Tensor
 
 from cape.checkpoints import load_weights, read_header
 from cape.data.inputs import Input, Inputs, Look, looks_at, pictures_of
-from cape.data.prompts import is_placeholder
+from cape.data.prompts import clean_name, is_placeholder
 from cape.data.transforms import apply, crop_matrix, invert, normalise, warp
 from cape.errors import DataError, PromptError, UsageError
 from cape.features import find_device
@@ -95,7 +95,7 @@ class Predictor:
                 "prompt", expected="points or names", got="neither", fix="Click a point, or name what to look for."
             )
         skeleton = make_skeleton(count, names, edges, swap)
-        texts = tuple("" if is_placeholder(name) else name for name in (names or ("",) * count))
+        texts = tuple("" if is_placeholder(name) else clean_name(name) for name in (names or ("",) * count))
         size = self.model.visual.size
         given = zip(pictures, clicks, around, strict=True)
         shots = [shot for picture, each, box in given for shot in make_shots(picture, each, box, size)]

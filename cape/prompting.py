@@ -248,7 +248,10 @@ def make_shots(picture: Picture, clicks: Any, box: Any, size: int) -> tuple[Shot
     height, width = picture.pixels.shape[:2]
     points, visible = np.zeros((len(clicks), 2)), np.zeros(len(clicks), dtype=bool)
     for index, click in enumerate(clicks):
-        place = np.full(2, np.nan) if click is None else np.asarray(click, dtype=np.float64)
+        try:
+            place = np.full(2, np.nan) if click is None else np.asarray(click, dtype=np.float64)
+        except (TypeError, ValueError):
+            place = np.empty(0)
         if place.shape != (2,) or np.isinf(place).any() or np.isnan(place).sum() == 1:
             raise PromptError(
                 f"{where}, point {index}", expected="x, y, or None", got=str(click)[:40], fix="Give both in pixels."

@@ -135,8 +135,10 @@ def test_a_stream_reads_no_faster_than_it_is_asked(predictor: Predictor, cat: Ca
             read.append(number)
             yield cat.pictures[number % 6]
 
-    found = list(itertools.islice(predictor.stream(prompt, endless(), batch_size=2), 3))
-    assert len(found) == 3 and len(read) == 4
+    for boxes in (None, itertools.repeat([0, 0, 192, 192])):
+        read.clear()
+        found = list(itertools.islice(predictor.stream(prompt, endless(), boxes, batch_size=2), 3))
+        assert len(found) == 3 and len(read) == 4
 
 
 def test_scores_and_covariances_are_what_they_say(predictor: Predictor, cat: Cat, prompt: Prompt) -> None:
@@ -266,6 +268,7 @@ CLICK = [[50.0, 50.0], [80.0, 60.0]]
         ({"images": True, "points": [[50.0, float("inf")], None]}, PromptError, "x, y"),
         ({"images": True, "points": [[50.0, float("nan")], None]}, PromptError, "x, y"),
         ({"images": True, "points": [[50.0], None]}, PromptError, "x, y"),
+        ({"images": True, "points": ["abc", None]}, PromptError, "x, y"),
         ({"images": True, "points": CLICK, "boxes": [0, 0, -3, 5]}, UsageError, "above 0"),
         ({"images": True, "points": CLICK, "boxes": [0, 0, 5]}, UsageError, "above 0"),
         ({"images": ["no-such.png"], "points": [CLICK]}, PictureError, "no such file"),

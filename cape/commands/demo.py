@@ -62,12 +62,13 @@ def demo(
     table = pose_table(source.instances)
     name = "samples" if annotations is None else str(split or 1)
     reports = []
-    for each, predicted in _found(source, pairs, method):
+    found = dict(_found(source, pairs, method))
+    for each, predicted in found.items():
         scores = score_predictions(predicted, table, pairs.table)
         reports.append(make_report(scores, source, table, pairs, method=each, split=name))
     print_reports(reports)
     rows = [
-        _row(source, table, pairs, predicted, category, queries)
+        _row(source, table, pairs, found[method], category, queries)
         for category in dict.fromkeys(_categories(table, pairs).tolist())
     ]
     write_atomically(out, encode_png(contact_sheet(rows)))

@@ -148,9 +148,10 @@ def looks_at(inputs: Any, boxes: Iterable[Any] | None) -> Iterator[Look]:
     if boxes is None:
         yield from (_whole(picture) for picture in pictures)
         return
-    listed = list(boxes)
-    alone = is_one(inputs) and len(listed) == 4 and all(np.ndim(each) == 0 for each in listed)
-    given: Iterator[Any] = iter([listed] if alone else listed)
+    if is_one(inputs):
+        boxes = list(boxes)
+        boxes = [boxes] if len(boxes) == 4 and all(np.ndim(each) == 0 for each in boxes) else boxes
+    given: Iterator[Any] = iter(boxes)
     nothing: Any = object()
     for picture in pictures:
         entry = next(given, nothing)
