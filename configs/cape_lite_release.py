@@ -34,7 +34,7 @@ train_dataloader = dict(
         length=4000,
     )
 )
-held_back = dict(_delete_=True, type="Drawn", bred=(9000, 9030), instances=16, size=256, rich=True, squeeze=0.4)
-val_dataloader = dict(dataset=dict(source=held_back, pairs=dict(episodes=10)))
-del held_back
-train_cfg = dict(max_epochs=5, val_interval=5)
+others = dict(_delete_=True, type="Drawn", categories=[], bred=(9000, 9030), instances=16, size=256, rich=True)
+val_dataloader = dict(dataset=dict(source=others, pairs=dict(episodes=10)))
+del others
+train_cfg = dict(max_epochs=3, val_interval=3)
