@@ -154,7 +154,8 @@ class Episodes(Dataset):
         table: All instances as arrays.
 
     Raises:
-        UsageError: `keypoints` is below the source's largest K, the seed is negative, or the fraction not in (0, 1].
+        UsageError: `keypoints` is below the source's largest K, the seed is negative, the fraction not in (0, 1], or
+            the length below 1.
         AnnotationError: No category has shots + 1 instances.
     """
 
@@ -176,11 +177,11 @@ class Episodes(Dataset):
         asked: Literal["all", "any"] = "all",
         bank: View | None = None,
     ) -> None:
-        if seed < 0 or not 0 < fraction <= 1:
+        if seed < 0 or not 0 < fraction <= 1 or (length is not None and length < 1):
             raise UsageError(
-                "seed, fraction",
-                expected="a seed of at least 0 and a fraction above 0, at most 1",
-                got=f"{seed}, {fraction}",
+                "seed, fraction, length",
+                expected="a seed of at least 0, a fraction above 0, at most 1, and a length of at least 1",
+                got=f"{seed}, {fraction}, {length}",
                 fix="Change them.",
             )
         self.source: Source = DATASETS.build(source) if isinstance(source, dict) else source

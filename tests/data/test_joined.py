@@ -76,6 +76,13 @@ def test_without_shares_categories_count() -> None:
     assert visits(Joined(sources=[first(), second()])) == {0: 40, 1: 60}
 
 
+def test_an_epoch_has_a_length(refused) -> None:
+    for length in (0, -3):
+        with refused(UsageError, "length"):
+            Episodes(source=first(), length=length)
+    assert len(Episodes(source=first())) == 6
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_the_engine_passes_facts_on_to_every_source(tmp_path: Path, nested: bool) -> None:
     described = {"type": "MP100", "subset": "val"}
