@@ -1,5 +1,6 @@
 """What an evaluation scores: trained models and training-free baselines, behind one `predict`."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -7,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from mmengine.config import Config
 
+from cape.checkpoints import read_header
 from cape.configuration import load_config, parse_options
 from cape.data.corruption import CLEAN, Corruption
 from cape.data.episodes import EPISODES, Episodes, Pairs, Source, pose_table
@@ -185,6 +187,8 @@ def load_trained(
         )  # fmt: skip
     changes = parse_options(options)
     settings = load_config(config, changes)
+    if settings.split is None:  # the weights know what they were kept from
+        settings.split = json.loads(read_header(checkpoint).get("run", "{}")).get("split")
     model = load_model(
         settings, checkpoint, allow_pickle=allow_pickle, download=download, device=device, changed=changes
     )

@@ -130,11 +130,7 @@ def make_episodes(config: Config, subset: str, *, size: int) -> Episodes:
     }
     if config.pattern is not None:
         facts["pattern"] = config.pattern
-    source = _with_facts(DATASETS, options["source"], facts)
-    if "root" in source and source["root"] is None:
-        raise UsageError(
-            "data", expected="a folder with annotations/ and images/", got="none", fix="Give --data, or set data_root."
-        )
+    source = _source(options["source"], facts)
     options["source"] = _build(DATASETS, source, where=f"{subset}_dataloader.dataset.source")
     support = config.model.get("support") or {}
     facts = {"shots": config.shots, "seed": config.seed, "size": size}
@@ -142,6 +138,18 @@ def make_episodes(config: Config, subset: str, *, size: int) -> Episodes:
     if subset == "train":
         facts["fraction"] = config.data_fraction
     return _build(DATASETS, _with_facts(DATASETS, options, facts), where=f"{subset}_dataloader.dataset")
+
+
+def _source(options: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a data set with the facts that it knows, and those of all that it joins."""
+    found = _with_facts(DATASETS, options, facts)
+    if "root" in found and found["root"] is None:
+        raise UsageError(
+            "data", expected="a folder with annotations/ and images/", got="none", fix="Give --data, or set data_root."
+        )
+    if "sources" in found:
+        found["sources"] = [_source(each, facts) for each in found["sources"]]
+    return found
 
 
 def _with_facts(registry: Any, options: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,6 +228,8 @@ def make_runner(
         runner = _runner(config, model, loaders, work_dir=work_dir, resume=resume, launcher=launcher)
     for subset, episodes in data.items():
         runner.logger.info(_account(subset, episodes))
+        for what, count in getattr(episodes.source, "licences", {}).items():
+            runner.logger.info(f"{subset}: {count} pictures of {what}")
     if model.decision_share:
         runner.logger.info(f"of the training categories these teach the decision alone: {_held(model, data['train'])}")
     return runner

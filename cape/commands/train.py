@@ -79,7 +79,8 @@ def train(
     given = {key: value for key, value in flags.items() if value is not None}
     settings = load_config(config, {**parse_options(cfg_options or []), **given})
     without = f"_without_{settings.held_out}" if settings.held_out else ""
-    folder = work_dir or Path("outputs") / f"{Path(config).stem}_split{settings.split}{without}_seed{settings.seed}"
+    part = "all" if settings.split is None else f"split{settings.split}"
+    folder = work_dir or Path("outputs") / f"{Path(config).stem}_{part}{without}_seed{settings.seed}"
     runner = make_runner(
         settings, work_dir=folder, resume=resume, amp=amp, launcher=launcher, download=download, progress=progress
     )

@@ -7,6 +7,8 @@ object with these four.
 from cape.data.coco import Category, CocoKeypoints
 from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes
+from cape.data.joined import Joined
 from cape.data.mp100 import MP100
+from cape.data.permitted import Permitted
 
-__all__ = ["MP100", "Category", "CocoKeypoints", "Drawn", "Episodes"]
+__all__ = ["MP100", "Category", "CocoKeypoints", "Drawn", "Episodes", "Joined", "Permitted"]

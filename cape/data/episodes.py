@@ -143,6 +143,7 @@ class Episodes(Dataset):
         variation: Of whole training episodes.
         same: Share of training episodes whose query is another view of the (first) support instance.
         balance: How often a category is visited: "equal" (the official way) or by the "root" of its size.
+        length: Training episodes of an epoch. None: the largest category's instances, times the categories.
         asked: A model may be asked for the keypoints that "all" supports show (the protocol), or "any" of them. Which
             keypoints an evaluation scores does not depend on it.
         bank: Views made and encoded beforehand, M instances by V variants with feature maps in place of pictures
@@ -153,7 +154,8 @@ class Episodes(Dataset):
         table: All instances as arrays.
 
     Raises:
-        UsageError: `keypoints` is below the source's largest K, the seed is negative, or the fraction not in (0, 1].
+        UsageError: `keypoints` is below the source's largest K, the seed is negative, the fraction not in (0, 1], or
+            the length below 1.
         AnnotationError: No category has shots + 1 instances.
     """
 
@@ -171,14 +173,15 @@ class Episodes(Dataset):
         variation: Variation | dict[str, Any] = Variation(),  # noqa: B008
         same: float = 0.0,
         balance: Literal["equal", "root"] = "equal",
+        length: int | None = None,
         asked: Literal["all", "any"] = "all",
         bank: View | None = None,
     ) -> None:
-        if seed < 0 or not 0 < fraction <= 1:
+        if seed < 0 or not 0 < fraction <= 1 or (length is not None and length < 1):
             raise UsageError(
-                "seed, fraction",
-                expected="a seed of at least 0 and a fraction above 0, at most 1",
-                got=f"{seed}, {fraction}",
+                "seed, fraction, length",
+                expected="a seed of at least 0, a fraction above 0, at most 1, and a length of at least 1",
+                got=f"{seed}, {fraction}, {length}",
                 fix="Change them.",
             )
         self.source: Source = DATASETS.build(source) if isinstance(source, dict) else source
@@ -188,7 +191,7 @@ class Episodes(Dataset):
         self.seed, self.size, self.bank = seed, size, bank
         self.augmentation = Augmentation(**augmentation) if isinstance(augmentation, dict) else augmentation
         self.variation = Variation(**variation) if isinstance(variation, dict) else variation
-        self.same, self.asked = same, asked
+        self.same, self.asked, self.length = same, asked, length
         self.keypoints = _padding(self.source, keypoints)
         self.pools = [
             _share(pool, fraction, self.shots, seed=(seed, number))
@@ -196,6 +199,9 @@ class Episodes(Dataset):
             if len(pool) > self.shots
         ]
         weights = np.array([len(pool) ** 0.5 if balance == "root" else 1.0 for pool in self.pools])
+        weighed = getattr(self.source, "weighed", None)  # of a `Joined`
+        if weighed is not None:
+            weights = weighed([number for number, pool in pools.items() if len(pool) > self.shots], weights)
         self.edges = np.cumsum(weights) / weights.sum()
         small = {number: len(pool) for number, pool in pools.items() if len(pool) <= self.shots}
         self.skipped = small if self.pairs is None else self.pairs.skipped
@@ -223,7 +229,7 @@ class Episodes(Dataset):
     def __len__(self) -> int:
         if self.pairs is not None:
             return len(self.pairs.table)
-        return len(self.pools) * max(len(pool) for pool in self.pools)
+        return self.length or len(self.pools) * max(len(pool) for pool in self.pools)
 
     def __getitem__(self, item: int) -> Episode:
         """Episode `item` of this epoch; the query is the last instance drawn."""

@@ -2,13 +2,18 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from drawn_files import save_drawn
+from safetensors.torch import load_file
 
+from cape.checkpoints import save_weights
 from cape.commands import main
 from cape.commands.test import main as tools_test
+from cape.configuration import load_config
+from cape.runs import identity
 
 DIGESTS = {
     (1, "1"): "8667f5b8e8840345",
@@ -232,3 +237,19 @@ def test_a_corrupt_picture_is_one_line_from_a_worker(small_set: Path, capsys: py
     printed = capsys.readouterr().err
     assert "5.png" in printed and "expected a readable picture" in " ".join(printed.split())
     assert "Traceback" not in printed and len(printed.splitlines()) <= 4
+
+
+@pytest.mark.parametrize(
+    ("left_out", "asked"), [(1, ["--split", "1"]), (1, []), (None, ["--split", "1"]), (1, ["--split", "2"]), (2, [])]
+)
+def test_a_config_without_a_split_is_tested_on_that_of_the_weights(
+    drawn_set: Path, network: Callable, capsys: pytest.CaptureFixture, left_out: int | None, asked: list[str]
+) -> None:
+    """Another split's test categories may have been trained on; weights that left nothing out are the user's affair."""
+    config, weights = network("visual")
+    config.write_text(config.read_text().replace("split = 1", "split = None"))
+    about = {"run": json.dumps(identity(load_config(config, {"split": left_out})))}
+    save_weights(weights, load_file(weights), about=about)
+    refused = main(["test", str(config), str(weights), "--data", str(drawn_set), "--episodes", "1", *asked])
+    assert refused == (left_out == 2 or "2" in asked)
+    assert not refused or "split" in capsys.readouterr().err
