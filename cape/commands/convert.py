@@ -28,7 +28,7 @@ class Fit(NamedTuple):
 
 
 def convert(
-    source: Annotated[Literal["graphcape", "capex", "swinv2"], typer.Argument(help="Whose checkpoint it is.")],
+    source: Annotated[Literal["graphcape", "capex", "swinv2", "cape"], typer.Argument(help="Whose checkpoint it is.")],
     checkpoint: Annotated[Path, typer.Argument(metavar="IN", help="The published file, .pth or .safetensors.")],
     out: Annotated[
         Path, typer.Argument(metavar="OUT", help="The .safetensors file to write; replaced if it is there.")
@@ -50,6 +50,8 @@ def convert(
 
     graphcape and capex give a whole model, for cape test. swinv2 (supervised, or pretrained by SimMIM) gives
     a backbone, for cape train --backbone-weights. OUT says in its header where it is from and which config it fits.
+    cape takes a checkpoint of cape train and writes its matrices in half precision, at half the size: so the weights
+    that ship were made.
 
     CapeX's text encoder is left out: cape loads the published one itself. Where IN says that it was tuned, or where it
     is of another kind, IN is refused.
@@ -68,6 +70,9 @@ def convert(
     from cape.runs import identity
 
     _check_target(checkpoint, out)
+    if source == "cape":
+        _halve(checkpoint, out)
+        return
     content = read_content(checkpoint, allow_pickle=allow_pickle)
     tensors = tensors_of(content, where=str(checkpoint))
     converted = under_our_names(source, tensors, where=str(checkpoint))
@@ -98,6 +103,29 @@ def convert(
     say(f"SHA-256 of {checkpoint}: {digest}")
     say(f"SHA-256 of {out}: {written}")
     _say_use(source, out, fit)
+
+
+def _halve(checkpoint: Path, out: Path) -> None:
+    """Matrices in half precision; what is small, and what a batch norm divides by, stays as it is."""
+    from cape.checkpoints import read_header, read_weights, save_weights
+    from cape.commands.console import say
+
+    state, about = read_weights(checkpoint), read_header(checkpoint)
+    if "run" not in about:
+        raise DataError(
+            str(checkpoint), expected="a checkpoint of cape train", got="a file that does not say which run it is of",
+            fix="Give one out of a run's checkpoints folder.",
+        )  # fmt: skip
+    halved = {key: value.half() if value.is_floating_point() and value.dim() > 1 else value
+              for key, value in state.items()}  # fmt: skip
+    wrong = [key for key, value in halved.items() if not value.isfinite().all()]
+    if wrong:
+        raise DataError(
+            str(checkpoint), expected="finite weights that half precision can hold", got=f"others in {wrong[0]}",
+            fix="Train again.",
+        )  # fmt: skip
+    written = save_weights(out, halved, about=about)
+    say(f"{out}: {out.stat().st_size / 1e6:.1f} MB, SHA-256 {written}")
 
 
 def _check_target(checkpoint: Path, out: Path) -> None:
