@@ -111,7 +111,7 @@ def identity(config: Config) -> dict[str, Any]:
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `identity`, but for empty lists and dictionaries, of which nothing is left."""
+    """The inverse of `identity`: lists come back as tuples, and of empty ones nothing is left."""
     tree: dict[str, Any] = {}
     for key, value in flat.items():
         *folders, leaf = key.split(".")
@@ -125,7 +125,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
             return value
         inner = {key: listed(each) for key, each in value.items()}
         places = [str(place) for place in range(len(inner))]
-        return [inner[place] for place in places] if inner and set(inner) == set(places) else inner
+        return tuple(inner[place] for place in places) if inner and set(inner) == set(places) else inner
 
     return listed(tree)
 

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+from mmengine.config import Config
 
 from cape.configuration import load_config
 from cape.data.drawn import Drawn
 from cape.data.episodes import official_pairs
 from cape.errors import DataError, UsageError
-from cape.runs import claim, identity, table_run
+from cape.runs import claim, identity, nested, table_run
 
 
 def test_identity_is_what_the_weights_depend_on(minimal_config: Path) -> None:
@@ -66,3 +67,8 @@ def test_a_run_of_a_table_is_read_and_its_pairs_drawn_anew(tmp_path: Path, refus
     (folder / "scores.npz").write_text("damaged")
     with refused(DataError, "scores.npz"):
         table_run(tmp_path, "somewhere/literal.py", split=2, seed=1)
+
+
+def test_what_a_run_is_can_be_read_back() -> None:
+    options = {"type": "X", "strides": (16, 32), "inner": {"a": None, "list": ({"b": 1}, {"b": 2.5})}, "none": False}
+    assert nested(identity(Config({"model": options})))["model"] == options

@@ -30,9 +30,10 @@ def content_of(path: Path) -> dict[str, bytes]:
     return {str(each.relative_to(path)): each.read_bytes() for each in [path, *path.rglob("*")] if each.is_file()}
 
 
+@pytest.mark.parametrize("examples", [60, pytest.param(500, marks=pytest.mark.soak)])
 @EACH
-def test_what_fits_comes_back(form, no_disk):
-    @settings(max_examples=500)
+def test_what_fits_comes_back(form, examples, no_disk):
+    @settings(max_examples=examples)
     @given(drafts(FITTING[form]))
     def check(draft):
         wanted = built(draft)
@@ -53,7 +54,7 @@ def test_what_does_not_fit_is_refused_whole_and_written_lossy(form, no_disk):
     """Either nothing is lost, or nothing is written; a lossy write can be read, and its file holds what it gives."""
     outcomes = set()
 
-    @settings(max_examples=100)
+    @settings(max_examples=40)
     @given(drafts(Taste(small=True)) | drafts(FITTING[form]._replace(occluded=True, ids=True, graph=True, small=True)))
     def check(draft):
         wanted = built(draft)

@@ -31,7 +31,7 @@ def test_damaged_files(form, tmp_path):
     whole = {each: each.read_bytes() for each in files}
     outcomes = set()
 
-    @settings(max_examples=400)
+    @settings(max_examples=100)
     @given(st.integers(0, 2**32))
     def check(seed):
         dice = random.Random(seed)
