@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cape.checkpoints import load_weights, read_header
-from cape.data.inputs import Input, Inputs, Look, looks_at, pictures_of
+from cape.data.inputs import Input, Inputs, Look, as_place, looks_at, pictures_of
 from cape.data.prompts import clean_name, is_placeholder
 from cape.data.transforms import apply, crop_matrix, invert, normalise, warp
 from cape.errors import DataError, PromptError, UsageError
@@ -120,15 +120,16 @@ class Predictor:
     def accept(self, prediction: Prediction, image: Input) -> Prompt:
         """The prediction's prompt with this picture as one more shot, once somebody has looked at it.
 
+        What was found outside the picture is not shown by it.
+
         Args:
             prediction: Correct, or corrected by `refine`.
             image: The picture it is of.
         """
         prompt, (picture,) = self.compiled(prediction.prompt), tuple(pictures_of(image))
-        given = [
-            tuple(point) if asked else None for point, asked in zip(prediction.points, prediction.asked, strict=True)
-        ]
         height, width = picture.pixels.shape[:2]
+        inside = ((prediction.points >= 0) & (prediction.points < (width, height))).all(axis=1)
+        given = np.where((prediction.asked & inside)[:, None], prediction.points, np.nan)
         box = None if prediction.box.tolist() == [0, 0, width, height] else prediction.box
         shots = make_shots(picture, given, box, self.model.visual.size)
         return self._compile(prompt.skeleton, prompt.texts, (*prompt.shots, *shots))
@@ -201,8 +202,8 @@ class Predictor:
         prompt, count = self.compiled(prediction.prompt), len(prediction.points)
         known = {index: prediction.points[index] for index in prediction.fixed}
         for index, place in fixed.items():
-            point = np.asarray(place, dtype=np.float64)
-            if isinstance(index, bool) or not 0 <= index < count or point.shape != (2,) or not np.isfinite(point).all():
+            point = as_place(place)
+            if index not in range(count) or isinstance(index, bool) or point is None or np.isnan(point).any():
                 raise UsageError(
                     f"fixed[{index}]", expected=f"x, y for a keypoint from 0 to {count - 1}", got=str(place)[:40],
                     fix="Give the place in pixels of the picture.",

@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from cape.data.inputs import Picture, as_box, is_one, pictures_of
+from cape.data.inputs import Picture, as_box, as_place, is_one, pictures_of
 from cape.data.transforms import Square, apply, crop_matrix, crop_square, warp
 from cape.data.whole import whole_box
 from cape.errors import CapeError, PromptError
@@ -248,11 +248,8 @@ def make_shots(picture: Picture, clicks: Any, box: Any, size: int) -> tuple[Shot
     height, width = picture.pixels.shape[:2]
     points, visible = np.zeros((len(clicks), 2)), np.zeros(len(clicks), dtype=bool)
     for index, click in enumerate(clicks):
-        try:
-            place = np.full(2, np.nan) if click is None else np.asarray(click, dtype=np.float64)
-        except (TypeError, ValueError):
-            place = np.empty(0)
-        if place.shape != (2,) or np.isinf(place).any() or np.isnan(place).sum() == 1:
+        place = as_place(click)
+        if place is None:
             raise PromptError(
                 f"{where}, point {index}", expected="x, y, or None", got=str(click)[:40], fix="Give both in pixels."
             )

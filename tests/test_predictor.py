@@ -209,6 +209,15 @@ def test_an_accepted_picture_is_another_shot(predictor: Predictor, cat: Cat, pro
     assert cat.error(again, 1).mean() < min(0.04, cat.error(found, 1).mean())
 
 
+def test_what_was_found_outside_an_accepted_picture_is_not_shown_by_it(
+    predictor: Predictor, cat: Cat, prompt: Prompt
+) -> None:
+    (found,) = predictor(prompt, cat.pictures[1], boxes=cat.boxes[1])
+    found.points[2] = -40, 50
+    larger = predictor.accept(found, cat.pictures[1])
+    assert not larger.shots[1].visible[2] and larger.shots[1].visible[3]
+
+
 def test_names_alone_and_clicks_for_some(predictor: Predictor, cat: Cat) -> None:
     named = predictor.prompt(names=cat.names)
     assert named.asked.all() and not named.shots
@@ -224,6 +233,15 @@ def test_names_alone_and_clicks_for_some(predictor: Predictor, cat: Cat) -> None
     assert found.scores[1] == 0 and found.to_coco()["keypoints"][3:6] == [0, 0, 0]
 
 
+def test_what_was_not_asked_for_has_no_score(cat: Cat) -> None:
+    """Whatever a trained model's map of it looks like."""
+    trained = make()
+    torch.nn.init.constant_(trained.model.matching.project_tokens.bias, 3.0)
+    clicks = cat.clicks(0)
+    bare = trained.prompt(images=cat.pictures[0], points=[clicks[0], None, clicks[2]])
+    assert (trained(bare, cat.pictures[0])[0].scores > 0).tolist() == [True, False, True]
+
+
 def test_sides_are_inferred_from_names(predictor: Predictor, cat: Cat) -> None:
     clicks = cat.clicks(0)[:3]
     for swap, expected in ((None, ((1, 2),)), ([], ())):
@@ -233,6 +251,23 @@ def test_sides_are_inferred_from_names(predictor: Predictor, cat: Cat) -> None:
         assert made.skeleton.swap == expected
     twice = predictor.prompt(images=cat.pictures[0], points=clicks, names=["ear", "ear", ""])
     assert twice.texts == ("ear", "ear", "") and len(set(twice.skeleton.names)) == 3
+
+
+def test_sides_change_places_in_the_mirrored_turns(predictor: Predictor, cat: Cat) -> None:
+    given = {"images": cat.pictures[0], "points": cat.clicks(0)[:3], "boxes": cat.boxes[0]}
+    swapped, plain = (predictor.prompt(**given, swap=swap).tokens for swap in ([[0, 2]], []))
+    torch.testing.assert_close(swapped.places[:, :4], plain.places[:, :4])
+    torch.testing.assert_close(swapped.places[:, 4:], plain.places[:, 4:][:, :, [2, 1, 0]])
+
+
+def test_the_edges_reach_the_model(
+    predictor: Predictor, cat: Cat, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, locate = [], predictor.model.locate
+    monkeypatch.setattr(predictor.model, "locate", lambda *args: seen.append(args[2]) or locate(*args))
+    predictor(prompt, cat.pictures[:2])
+    expected = torch.from_numpy(prompt.skeleton.adjacency())
+    assert expected.any() and all(torch.equal(each, expected) for each in seen[0])
 
 
 def test_exports(predictor: Predictor, cat: Cat, prompt: Prompt) -> None:
@@ -303,7 +338,10 @@ def test_boxes_that_do_not_fit_are_refused(
         predictor(prompt, cat.pictures[:2], boxes=boxes)
 
 
-@pytest.mark.parametrize("fixed", [{99: [1, 1]}, {-1: [1, 1]}, {0: [1]}, {0: [float("nan"), 1]}, {True: [1, 1]}])
+@pytest.mark.parametrize(
+    "fixed",
+    [{99: [1, 1]}, {-1: [1, 1]}, {0: [1]}, {0: [float("nan"), 1]}, {True: [1, 1]}, {"a": [1, 1]}, {0: "ab"}, {0: None}],
+)
 def test_corrections_that_are_none_are_refused(predictor: Predictor, cat: Cat, prompt: Prompt, fixed: dict) -> None:
     (found,) = predictor(prompt, cat.pictures[1])
     with pytest.raises(UsageError, match="fixed"):

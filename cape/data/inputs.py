@@ -168,6 +168,16 @@ def looks_at(inputs: Any, boxes: Iterable[Any] | None) -> Iterator[Look]:
         raise UsageError("boxes", expected="one entry a picture", got="more", fix="Leave out the others.")
 
 
+def as_place(value: Any) -> Float[np.ndarray, "2"] | None:
+    """A place x, y that was given, or NaN twice for none; None if it is neither."""
+    try:
+        place = np.full(2, np.nan) if value is None else np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    whole = place.shape == (2,) and not np.isinf(place).any() and np.isnan(place).sum() != 1
+    return place if whole else None
+
+
 def as_box(box: Any, where: str) -> Float[np.ndarray, "4"]:
     """A box that was given.
 

@@ -49,12 +49,13 @@ def test_what_fits_comes_back(form, examples, no_disk):
     check()
 
 
+@pytest.mark.parametrize("examples", [40, pytest.param(100, marks=pytest.mark.soak)])
 @EACH
-def test_what_does_not_fit_is_refused_whole_and_written_lossy(form, no_disk):
+def test_what_does_not_fit_is_refused_whole_and_written_lossy(form, examples, no_disk):
     """Either nothing is lost, or nothing is written; a lossy write can be read, and its file holds what it gives."""
     outcomes = set()
 
-    @settings(max_examples=40)
+    @settings(max_examples=examples)
     @given(drafts(Taste(small=True)) | drafts(FITTING[form]._replace(occluded=True, ids=True, graph=True, small=True)))
     def check(draft):
         wanted = built(draft)

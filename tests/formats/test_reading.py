@@ -21,8 +21,9 @@ PIECES = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("examples", [100, pytest.param(400, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("form", FORMATS)
-def test_damaged_files(form, tmp_path):
+def test_damaged_files(form, examples, tmp_path):
     """A legal file, cut or changed in one to three places, is read or refused; nothing else happens."""
     labels = fitting_labels(form)
     target = write(labels, tmp_path / "target", form)
@@ -31,7 +32,7 @@ def test_damaged_files(form, tmp_path):
     whole = {each: each.read_bytes() for each in files}
     outcomes = set()
 
-    @settings(max_examples=100)
+    @settings(max_examples=examples)
     @given(st.integers(0, 2**32))
     def check(seed):
         dice = random.Random(seed)
