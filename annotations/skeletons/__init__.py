@@ -1,0 +1,1 @@
+"""Data, not code: read with importlib.resources as `cape.annotations`."""
