@@ -11,8 +11,9 @@ install:            ## build .venv with everything pinned
 demo: install       ## 1-shot predictions on real pictures: a table, and an overlay in outputs/ (DATA=dir for your own)
 	@$(VENV)/bin/cape demo $(if $(DATA),--annotations "$(DATA)")
 
+# A process a core, each with one thread: two that share cores by threads would wait for each other.
 test: install       ## all tests (a few minutes)
-	@$(PY) -m pytest
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses logical --dist worksteal
 
 soak: install       ## the long tests (many minutes)
 	@$(PY) -m pytest -m soak

@@ -51,6 +51,7 @@ EXTRAS = {
         "scikit-image>=0.26",
         "pytest>=9",
         "pytest-socket>=0.8",
+        "pytest-xdist>=3.8",
         "hypothesis>=6.170",
         "beartype>=0.23",
         "ruff==0.17.6",

@@ -1,12 +1,15 @@
-"""Between coordinates and maps: Gaussian targets, global and local soft-argmax.
+"""Between coordinates and maps: Gaussian targets, global and local soft-argmax, SimCC.
 
-All coordinates are in the crop frame, [0, 1]; the centre of cell i of a map with n cells is (i + 0.5) / n.
+All coordinates are in the crop frame, [0, 1], but those of SimCC, which are in pixels of the input; the centre of cell
+i of a map with n cells is (i + 0.5) / n.
 """
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from cape.structures import SimCC
 
 
 def gaussian_heatmap(
@@ -60,3 +63,20 @@ def local_soft_argmax(logits: Float[Tensor, "*B H W"], *, window: int = 3) -> Fl
     peak = F.one_hot(logits.flatten(-2).argmax(dim=-1), height * width).view(-1, 1, height, width)
     near = F.max_pool2d(peak.to(logits.dtype), window, stride=1, padding=window // 2).view_as(logits) > 0
     return soft_argmax(logits.masked_fill(~near, float("-inf")))
+
+
+def simcc_points(logits: SimCC, *, split_ratio: float = 2.0) -> tuple[Float[Tensor, "B K 2"], Float[Tensor, "B K"]]:
+    """Points and scores of SimCC logits, as RTMPose and CIGPose decode them (CIGPose's specification §2.6).
+
+    Args:
+        logits: Of the bins.
+        split_ratio: Bins a pixel.
+
+    Returns:
+        x, y in pixels of the input, bin -1 where the score is not positive; and the scores, the smaller one of the two
+        highest raw logits. A score looks like a probability by habit of the training targets; it is not calibrated.
+    """
+    (score_x, x), (score_y, y) = logits.x.max(dim=-1), logits.y.max(dim=-1)
+    score = torch.minimum(score_x, score_y)
+    bins = torch.stack([x, y], dim=-1).where((score > 0)[..., None], -1)
+    return bins / split_ratio, score

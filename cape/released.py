@@ -55,6 +55,39 @@ SWIN_V2: KeyMap = (
 )
 """The official Swin-V2 backbone, to timm's names."""
 
+_MESSAGES = r"gcn\.edgeconv_layers\.(\d+)\.conv"
+_GATES = r"gcn\.attention_modules\.(\d+)"
+_WHOLE_BODY: KeyMap = (
+    (r"backbone(?=\.)", r"backbone"),
+    (r"head\.final_layer", r"embedding.maps"),
+    (r"head\.gau", r"embedding.attention"),
+)
+CIGPOSE: KeyMap = (
+    *_WHOLE_BODY,
+    (r"head\.mlp_pre_gau\.0", r"embedding.norm"),
+    (r"head\.mlp_pre_gau\.1", r"embedding.project"),
+    (r"head\.initial_pred_([xy])", r"initial.\1"),
+    (r"head\.cim\.canonical_features", r"intervention.canonical"),
+    (r"head\.gcn\.conv_input", r"graph.project"),
+    (r"head\.gcn\.bn_input", r"graph.norm"),
+    (r"head\." + _MESSAGES + r"\.0", r"graph.blocks.\1.bones.message"),
+    (r"head\." + _MESSAGES + r"\.1", r"graph.blocks.\1.bones.norm"),
+    (r"head\.gcn\.bn_layers\.(\d+)", r"graph.blocks.\1.norm"),
+    (r"head\." + _GATES + r"\.conv_down_linear", r"graph.blocks.\1.gates.down"),
+    (r"head\." + _GATES + r"\.bn_down", r"graph.blocks.\1.gates.norm"),
+    (r"head\." + _GATES + r"\.edge_conv_groups\.conv\.0", r"graph.blocks.\1.gates.between.message"),
+    (r"head\." + _GATES + r"\.edge_conv_groups\.conv\.1", r"graph.blocks.\1.gates.between.norm"),
+    (r"head\." + _GATES + r"\.aggregate_linear", r"graph.blocks.\1.gates.up"),
+    (r"head\.cls_g([xy])", r"head.\1"),
+)
+"""CIGPose, of whose own parent RTMPose the head keeps layers that nothing uses."""
+RTMPOSE: KeyMap = (
+    *_WHOLE_BODY,
+    (r"head\.mlp\.0", r"embedding.norm"),
+    (r"head\.mlp\.1", r"embedding.project"),
+    (r"head\.cls_([xy])", r"head.\1"),
+)
+
 
 def _within(official: str, ours: str, keys: KeyMap) -> KeyMap:
     """A key map of a part, for the whole that it is a part of."""
@@ -109,6 +142,14 @@ SOURCES = {
         ),
         configs=("cape_flf", "cape_flf_tiny"),
     ),
+    "cigpose": Source(
+        "CIGPose",
+        mark=r"head\.cls_gx\.",
+        keys=CIGPOSE,
+        dropped=((r"head\.(?:mlp\.[01]|cls_[xy])\.", "layers of RTMPose's head, which CIGPose does not use"),),
+        configs=(),
+    ),
+    "rtmpose": Source("RTMPose", mark=r"head\.cls_x\.", keys=RTMPOSE, dropped=(), configs=()),
 }
 """What `cape convert` knows.
 
@@ -175,9 +216,8 @@ def convert(source: str, state: Mapping[str, Tensor], *, where: str = "checkpoin
                 where, expected=f"the keys of {known.title}", got=kind + some(got), fix="Check file and source."
             )
     # A graph convolution of kernel 1 is a linear layer here
-    renamed = {
-        name: state[key].squeeze(-1) if name.endswith(".maps.weight") else state[key] for name, key in official.items()
-    }
+    linear = (".first.maps.weight", ".second.maps.weight", ".message.weight")
+    renamed = {name: state[key].flatten(1) if name.endswith(linear) else state[key] for name, key in official.items()}
     return Converted(renamed, official, dict(dropped), tables)
 
 

@@ -5,9 +5,9 @@ Every array annotation in cape uses these letters and no others:
     B  batch                S  shots (support pictures)     K  keypoints (padded)
     C  channels             H  W  feature map               D  token width
     L  decoder layers       P  body parts                   J  joints of a fixed skeleton
-    T  frames               N  pairs of an evaluation       M  instances of a table
-    R  ways to see a support, starts of a fit               E  width of an inner layer
-    h  w  another size than H  W
+    T  frames               N  pairs of an evaluation, rows M  instances of a table
+    R  ways to see a support, starts of a fit               E  width of an inner layer, edges
+    h  w  another size than H  W; bins of an axis
     V  branches (two with decision-level fusion, else one)
 
 Two coordinate frames exist. *Pixels* are those of the original picture (x right, y down, the centre of the first
@@ -171,3 +171,12 @@ class Pose(NamedTuple):
     """What each branch alone says; where they disagree, something is doubtful."""
     weights: Float[Tensor, "V K"]
     """How much the points of each branch's decoder count; 0 where another alone has a token."""
+
+
+class SimCC(NamedTuple):
+    """Where keypoints are along each axis: logits of bins, or their targets (Gaussians of peak 1)."""
+
+    x: Float[Tensor, "B K w"]
+    """Bins from left to right, `split_ratio` a pixel of the input."""
+    y: Float[Tensor, "B K h"]
+    """Bins from top to bottom."""

@@ -32,7 +32,15 @@ LAYERS = [
         "models.turning",
         *PARTS,
     },
-    {"models", "models.baselines", "models.fewshot", "evaluation", "evaluation.report", "evaluation.fewshot"},
+    {
+        "models",
+        "models.baselines",
+        "models.fewshot",
+        "models.wholebody",
+        "evaluation",
+        "evaluation.report",
+        "evaluation.fewshot",
+    },
     {"checkpoints", "released", "visualize", "formats", "runs", "prompting", "weights"},
     {"features", "figures", "prediction"},
     {"inference", "export", "complexity", "maps"},
@@ -94,7 +102,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 
 def test_model_parts_import_no_page_and_no_other_folder() -> None:
-    pages = {"models.baselines", "models.fewshot"}
+    pages = {"models.baselines", "models.fewshot", "models.wholebody"}
     for path in MODULES:
         module = name_of(path)
         if not module.startswith("models.") or path.name == "__init__.py":

@@ -16,7 +16,8 @@ EXAMPLES = {
         "visual": {"type": "VisualEncoder"},
         "support": {"type": "SupportEncoder"},
         "text": {"type": "TextEncoder"},
-    }
+    },
+    "WholeBodyPose": {"backbone": {"type": "mmpose.CSPNeXt", "out_indices": (4,)}, "embedding": {}},
 }
 """What a constructor cannot do without."""
 

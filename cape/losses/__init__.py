@@ -7,16 +7,21 @@ by their number (1 where there is none), mean over the batch.
 from cape.losses.branch import matching_losses, refinement_losses
 from cape.losses.cells import cell_loss
 from cape.losses.consistency import consistency_loss
+from cape.losses.counterfactual import counterfactual_loss, counterfactual_points_loss
 from cape.losses.decision import decision_loss
 from cape.losses.heatmap import heatmap_loss
 from cape.losses.offset import offset_loss
+from cape.losses.simcc import simcc_loss
 
 __all__ = [
     "cell_loss",
     "consistency_loss",
+    "counterfactual_loss",
+    "counterfactual_points_loss",
     "decision_loss",
     "heatmap_loss",
     "matching_losses",
     "offset_loss",
     "refinement_losses",
+    "simcc_loss",
 ]

@@ -1,26 +1,32 @@
 """Models: pages compose, parts compute.
 
-A page (`fewshot`, `baselines`) is a whole method and holds no arithmetic beyond gluing. Parts are in folders with one
-signature each (`encoders`, `fusion`, `graphs`, `heads`), or small shared files beside the pages (`layers`, `affine`,
-`turning`); a part imports no page and no other folder.
+A page (`fewshot`, `wholebody`, `baselines`) is a whole method and holds no arithmetic beyond gluing. Parts are in
+folders with one signature each (`encoders`, `fusion`, `graphs`, `heads`), or small shared files beside the pages
+(`layers`, `affine`, `turning`); a part imports no page and no other folder.
 """
 
-from cape.models.encoders import SupportEncoder, TextEncoder, VisualEncoder
+from cape.models.encoders import KeypointEmbedding, SupportEncoder, TextEncoder, VisualEncoder
 from cape.models.fewshot import FewShotPose
 from cape.models.fusion import CMAA, CosinePrior, Decision, Matching, TurnedFit
-from cape.models.graphs import GraphFeedForward
-from cape.models.heads import KeypointDecoder
+from cape.models.graphs import CausalIntervention, GraphFeedForward, HierarchicalGraph
+from cape.models.heads import KeypointDecoder, SimCCHead
+from cape.models.wholebody import WholeBodyPose
 
 __all__ = [
     "CMAA",
+    "CausalIntervention",
     "CosinePrior",
     "Decision",
     "FewShotPose",
     "GraphFeedForward",
+    "HierarchicalGraph",
     "KeypointDecoder",
+    "KeypointEmbedding",
     "Matching",
+    "SimCCHead",
     "SupportEncoder",
     "TextEncoder",
     "TurnedFit",
     "VisualEncoder",
+    "WholeBodyPose",
 ]

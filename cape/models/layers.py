@@ -40,6 +40,15 @@ def start_projections(*layers: nn.Linear | nn.Conv2d | None) -> None:
             nn.init.zeros_(layer.bias)
 
 
+def start_normal(module: nn.Module, *, std: float = 0.01) -> None:
+    """Start convolutions and linear layers as the official whole-body heads do: normal weights, no biases."""
+    for each in module.modules():
+        if isinstance(each, nn.Conv2d | nn.Linear):
+            nn.init.normal_(each.weight, std=std)
+            if each.bias is not None:
+                nn.init.zeros_(each.bias)
+
+
 def sine_encoding(points: Float[Tensor, "*B 2"], width: int, *, temperature: float = 1e4) -> Float[Tensor, "*B D"]:
     """Sine-cosine code of crop coordinates, DETR's: y in the first half, x in the second, scaled to 2π.
 

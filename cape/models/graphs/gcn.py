@@ -41,9 +41,14 @@ class GraphFeedForward(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, tokens: Float[Tensor, "B K D"], adjacency: Bool[Tensor, "B K K"], mask: Bool[Tensor, "B K"]
+        self,
+        tokens: Float[Tensor, "B K D"],
+        adjacency: Bool[Tensor, "B K K"],
+        mask: Bool[Tensor, "B K"],
+        groups: Bool[Tensor, "B P K"] | None = None,
     ) -> Float[Tensor, "B K D"]:
-        """The update of each token; masked keypoints neither send nor receive."""
+        """The update of each token; masked keypoints neither send nor receive, and groups do not matter."""
+        del groups
         graph = message_weights(adjacency, mask, weighting=self.weighting).to(tokens.dtype)
         hidden = self.dropout(_apply(self.first, tokens, graph).relu())
         return _apply(self.second, hidden, graph)
