@@ -134,6 +134,8 @@ def load_mmpose() -> types.ModuleType:
         except Exception as error:
             got = f"{type(error).__name__}: {error}"
             raise DependencyError("mmpose", expected="a package that imports", got=got, fix=fix) from error
+    # Its CSPNeXt says this ten times a forward; nobody but its authors can change it.
+    warnings.filterwarnings("ignore", r"`torch\.cuda\.amp\.autocast", FutureWarning, r"mmpose\.")
     return mmpose
 
 

@@ -106,6 +106,12 @@ def told(where: str) -> Iterator[None]:
         raise UsageError(where, expected="options that go together", got=got, fix="Check keys and values.") from error
 
 
+def built(registry: Any, options: Mapping[str, Any], *, where: str) -> Any:
+    """What options describe; what does not fit is told by where it stands."""
+    with told(where):
+        return registry.build(dict(options))
+
+
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
     """`model.width=64` and the like: dotted keys, values as Python literals where they are one, else text.
 

@@ -1,7 +1,6 @@
 """The engine: from a config to a run of mmengine's Runner."""
 
 import copy
-import inspect
 import json
 import os
 from collections.abc import Collection, Mapping
@@ -11,26 +10,27 @@ from typing import Any
 import torch
 import torch.distributed
 from mmengine.config import Config
-from mmengine.dataset import DefaultSampler
 from mmengine.dist import is_distributed
-from mmengine.registry import FUNCTIONS
 from torch.utils.data import DataLoader
 
 from cape.checkpoints import load_weights, read_header
-from cape.configuration import told, unknown_key
-from cape.data.episodes import Episodes
+from cape.configuration import built, told
 from cape.errors import DataError, UsageError
-from cape.features import Progress, find_device, make_bank, silent
+from cape.features import Progress, find_device, silent
 from cape.hooks import TimeBudget
+from cape.loaders import account, make_data, make_loaders
 from cape.models.encoders.visual import load_pretrained
 from cape.models.fewshot import FewShotPose
-from cape.registry import DATASETS, MODELS
+from cape.models.wholebody import WholeBodyPose
+from cape.registry import MODELS
 from cape.runner import EpisodeRunner, join
 from cape.runs import claim, identity
 
 
-def make_model(config: Config, *, download: bool = False) -> FewShotPose:
-    """The model of a config, with random weights; its text encoder may fetch its own if `download` says so.
+def make_model(config: Config, *, download: bool = False) -> Any:
+    """The model of a config, a page of either kind, with random weights.
+
+    With `download` its text encoder may fetch its own.
 
     Raises:
         UsageError: A key or a type that does not exist.
@@ -39,8 +39,7 @@ def make_model(config: Config, *, download: bool = False) -> FewShotPose:
     options = config.model.to_dict()
     if download and options.get("text"):
         options["text"]["download"] = True
-    model: FewShotPose = _build(MODELS, options, where="model")
-    return model
+    return built(MODELS, options, where="model")
 
 
 def load_model(
@@ -51,7 +50,7 @@ def load_model(
     download: bool = False,
     device: str = "auto",
     changed: Collection[str] = (),
-) -> FewShotPose:
+) -> Any:
     """A trained model in evaluation mode.
 
     Weights that fit may still be another model's: heads, strides or a text style leave no trace in their shapes. What
@@ -83,18 +82,21 @@ def load_model(
     return model.eval()
 
 
-def load_start(model: FewShotPose, config: Config, *, download: bool = False) -> None:
+def load_start(model: FewShotPose | WholeBodyPose, config: Config, *, download: bool = False) -> None:
     """Fill a model with the weights that its training starts from.
 
     `start_from` is a checkpoint of the whole model; where children are frozen, it need have no others.
-    `backbone_weights` fills the visual encoder alone: a safetensors file, "auto" (an installed package, or a download
-    if that is allowed) or "random".
+    `backbone_weights` fills the visual encoder or backbone alone: a safetensors file, "auto" (an installed package, or
+    a download if that is allowed; there is none for people) or "random".
 
     Raises:
         UsageError: No weights: says where they can come from.
         DataError: The checkpoint is damaged, or of another architecture.
     """
     wanted = config.backbone_weights
+    if isinstance(model, WholeBodyPose):
+        _load_people_start(model, config)
+        return
     if config.start_from is None and set(model.frozen) - {"visual"}:
         raise UsageError(
             "start_from", expected=f"trained weights of what is frozen ({', '.join(model.frozen)})", got="none",
@@ -112,72 +114,17 @@ def load_start(model: FewShotPose, config: Config, *, download: bool = False) ->
     model.visual.train(training)
 
 
-def make_episodes(config: Config, subset: str, *, size: int) -> Episodes:
-    """The episodes of "train" or "val", in pictures of `size` pixels a side.
-
-    Raises:
-        CapeError: Something about the data or the keys is wrong.
-    """
-    options = dict(config[f"{subset}_dataloader"].dataset)
-    facts = {
-        "split": config.split,
-        "held_out": config.held_out,
-        "root": config.data_root,
-        "pictures": config.pictures,
-        "strict": config.strict,
-        "text_pack": config.text_pack,
-        "text_style": config.text_style,
-    }
-    if config.pattern is not None:
-        facts["pattern"] = config.pattern
-    source = _source(options["source"], facts)
-    options["source"] = _build(DATASETS, source, where=f"{subset}_dataloader.dataset.source")
-    support = config.model.get("support") or {}
-    facts = {"shots": config.shots, "seed": config.seed, "size": size}
-    facts["asked"] = "any" if support.get("shots") == "shown" else "all"
-    if subset == "train":
-        facts["fraction"] = config.data_fraction
-    return _build(DATASETS, _with_facts(DATASETS, options, facts), where=f"{subset}_dataloader.dataset")
-
-
-def _source(options: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a data set with the facts that it knows, and those of all that it joins."""
-    found = _with_facts(DATASETS, options, facts)
-    if "root" in found and found["root"] is None:
+def _load_people_start(model: WholeBodyPose, config: Config) -> None:
+    wanted = config.backbone_weights
+    if config.start_from is not None:
+        load_weights(model, Path(config.start_from))
+    elif wanted == "auto":
         raise UsageError(
-            "data", expected="a folder with annotations/ and images/", got="none", fix="Give --data, or set data_root."
-        )
-    if "sources" in found:
-        found["sources"] = [_source(each, facts) for each in found["sources"]]
-    return found
-
-
-def _with_facts(registry: Any, options: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with the facts that their type knows; what the options say themselves stays."""
-    kind = registry.get(options["type"])
-    known = set() if kind is None else set(inspect.signature(kind).parameters)
-    return {**{key: value for key, value in facts.items() if key in known}, **options}
-
-
-def _build(registry: Any, options: Mapping[str, Any], *, where: str) -> Any:
-    with told(where):
-        return registry.build(dict(options))
-
-
-def make_loader(episodes: Episodes, options: Mapping[str, Any], *, seed: int) -> DataLoader:
-    """A loader whose order depends on seed and epoch alone, and which leaves torch's global generator as it was."""
-    rest = {key: value for key, value in options.items() if key not in ("dataset", "sampler", "collate_fn")}
-    if not rest.get("num_workers"):
-        rest["persistent_workers"] = False
-    with told("dataloader"):
-        sampler = {key: value for key, value in dict(options["sampler"]).items() if key != "type"}
-        return DataLoader(
-            episodes,
-            sampler=DefaultSampler(episodes, seed=seed, **sampler),
-            collate_fn=FUNCTIONS.get(options["collate_fn"]["type"]),
-            generator=torch.Generator(),
-            **rest,
-        )
+            "backbone_weights", expected="a file of weights, or random", got="none",
+            fix="Give --backbone-weights FILE, which `cape convert cspnext` writes; or random, which learns slowly.",
+        )  # fmt: skip
+    elif wanted != "random":
+        load_weights(model.backbone, Path(wanted))
 
 
 def make_runner(
@@ -215,62 +162,19 @@ def make_runner(
         config.optim_wrapper["type"] = "AmpOptimWrapper"
     model = make_model(config, download=download)
     load_start(model, config, download=download)
-    data = {subset: make_episodes(config, subset, size=model.visual.size) for subset in ("train", "val")}
-    claim(work_dir, config, data=" ".join(episodes.digest() for episodes in data.values()), resume=resume)
-    loaders = {}
-    for subset, episodes in data.items():
-        if model.text is not None:  # now, so that missing weights are told before the work begins
-            model.text.embed([text for each in episodes.source.categories.values() for text in each.texts])
-        if config.features:
-            episodes.bank = _bank(config, model, episodes, subset, progress)
-        loaders[subset] = make_loader(episodes, config[f"{subset}_dataloader"], seed=config.seed)
+    data = make_data(config, model)
+    claim(work_dir, config, data=" ".join(part.digest() for part in data.values()), resume=resume)
+    loaders = make_loaders(config, model, data, progress)
     with told("hooks, evaluator or visualizer"):
         runner = _runner(config, model, loaders, work_dir=work_dir, resume=resume, launcher=launcher)
-    for subset, episodes in data.items():
-        runner.logger.info(_account(subset, episodes))
-        for what, count in getattr(episodes.source, "licences", {}).items():
-            runner.logger.info(f"{subset}: {count} pictures of {what}")
-    if model.decision_share:
-        runner.logger.info(f"of the training categories these teach the decision alone: {_held(model, data['train'])}")
+    for line in account(model, data):
+        runner.logger.info(line)
     return runner
 
 
-def _held(model: FewShotPose, episodes: Episodes) -> str:
-    names = {number: each.name for number, each in episodes.source.categories.items()}
-    held = [name for number, name in names.items() if model.teaches_decision_alone(torch.tensor(number))]
-    return ", ".join(held) or "none, so it stays as it starts"
-
-
-def _account(subset: str, episodes: Episodes) -> str:
-    """What a run learns from or is chosen by, and what is too small for an episode."""
-    names = {number: category.name for number, category in episodes.source.categories.items()}
-    used = ", ".join(name for number, name in names.items() if number not in episodes.skipped)
-    skipped = ", ".join(f"{names[number]} ({count})" for number, count in episodes.skipped.items())
-    left_out = f"; too few instances: {skipped}" if skipped else ""
-    return f"{subset}: {len(episodes)} episodes of {len(names) - len(episodes.skipped)} categories: {used}{left_out}"
-
-
-def _bank(config: Config, model: FewShotPose, episodes: Episodes, subset: str, progress: Progress) -> Any:
-    if not model.visual.frozen:
-        raise UsageError("features", expected="a frozen visual encoder", got="one that trains", fix="Set frozen=True.")
-    options = dict(config.features)
-    variants, folder = options.pop("variants", 4), options.pop("folder", None)
-    if options:
-        raise unknown_key(next(iter(options)), ["variants", "folder"], where="features")
-    return make_bank(
-        episodes,
-        model.visual.to(find_device("auto")),
-        variants=variants if subset == "train" else 1,
-        seed=config.seed,
-        folder=None if folder is None else Path(folder).expanduser(),
-        workers=config[f"{subset}_dataloader"].get("num_workers", 0),
-        progress=progress,
-    )
-
-
 def _runner(
-    config: Config, model: FewShotPose, loaders: Mapping[str, DataLoader], *, work_dir: Path, resume: bool,
-    launcher: str,
+    config: Config, model: FewShotPose | WholeBodyPose, loaders: Mapping[str, DataLoader], *, work_dir: Path,
+    resume: bool, launcher: str,
 ) -> EpisodeRunner:  # fmt: skip
     for schedule in config.get("param_scheduler") or ():
         if schedule.get("by_epoch") and schedule["type"] == "OneCycleLR":

@@ -2,7 +2,7 @@
 
 A training run leaves in its folder
 
-    checkpoints/epoch_N.safetensors   weights, for everyone; the last few, and best.safetensors
+    checkpoints/epoch_N.safetensors   weights, for everyone (their mean, with `AverageWeights`); the last few, and best
     resume/epoch_N.pth                what a resumed run needs besides: private, read through `compat` alone
 
 A state is written after its weights and names their hash, each by rename: a kill at any moment leaves at least the pair
@@ -31,6 +31,7 @@ from mmengine.runner import Runner
 from safetensors import safe_open
 
 from cape import compat
+from cape.averaging import averager
 from cape.checkpoints import load_weights, save_weights
 from cape.errors import DataError, UsageError
 from cape.files import write_atomically
@@ -139,6 +140,8 @@ class Checkpoints(Hook):
             "validated": self.validated,
             "seconds": self.elapsed(),
         }
+        if (mean := averager(runner)) is not None:
+            state["average"] = mean.state(runner)
         file = io.BytesIO()
         torch.save(state, file)
         write_atomically(state_path(runner.work_dir, epoch), file.getvalue())
@@ -161,7 +164,9 @@ class Checkpoints(Hook):
     def _write_weights(self, runner: Runner, name: str, epoch: int) -> str:
         about = {"epoch": str(epoch), "library": "cape", "run": json.dumps(identity(runner.cfg))}
         about |= {self.best: str(self.highest)} if name == "best" else {}
-        return save_weights(weights_path(runner.work_dir, name), unwrapped(runner.model).state_dict(), about=about)
+        mean = averager(runner)
+        state = unwrapped(runner.model).state_dict() if mean is None else mean.weights()
+        return save_weights(weights_path(runner.work_dir, name), state, about=about)
 
     def resume(self, runner: Runner) -> int:
         """Continue from the newest epoch of the run's folder that is whole.
@@ -204,6 +209,8 @@ class Checkpoints(Hook):
 
     def _restore(self, runner: Runner, state: dict[str, Any]) -> None:
         runner.optim_wrapper.load_state_dict(state["optimizer"])  # type: ignore[union-attr]
+        if (mean := averager(runner)) is not None:
+            mean.restore(runner, state["average"])
         schedulers: Any = runner.param_schedulers or ()
         for scheduler, saved in zip(schedulers, state["schedulers"], strict=True):
             scheduler.load_state_dict(saved)

@@ -46,7 +46,7 @@ MODELS = Registry("model", build_func=build, parent=mmengine.MODELS, scope="cape
 METRICS = Registry(
     "metric", parent=mmengine.METRICS, scope="cape", locations=["cape.evaluation.fewshot", "cape.evaluation.wholebody"]
 )
-HOOKS = Registry("hook", parent=mmengine.HOOKS, scope="cape", locations=["cape.hooks"])
+HOOKS = Registry("hook", parent=mmengine.HOOKS, scope="cape", locations=["cape.hooks", "cape.averaging"])
 LOOPS = Registry("loop", parent=mmengine.LOOPS, scope="cape", locations=["cape.loops"])
 
 # mmengine warns about each registry that a scope does not have; these hold nothing of ours.

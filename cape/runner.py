@@ -19,11 +19,15 @@ MANY_LINES = 4
 
 
 class EpisodeRunner(Runner):
-    """mmengine's Runner, with two changes.
+    """mmengine's Runner, with three changes.
 
-    It resumes through `Checkpoints`: mmengine's own way executes text out of the file. And the long dumps of its
-    beginning (environment, config, hooks) go to the log file alone, so that a terminal shows the training.
+    It resumes through `Checkpoints`: mmengine's own way executes text out of the file. The long dumps of its beginning
+    (environment, config, hooks) go to the log file alone, so that a terminal shows the training. And it leaves the
+    model the weights that the engine gave it, where parts of mmpose would start anew.
     """
+
+    def _init_model_weights(self) -> None:
+        """Nothing: see above."""
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """The logger of mmengine, its terminal without what has many lines."""

@@ -6,6 +6,7 @@ annotated boxes and without augmentation; another data set wants `stages` as in 
 
 _base_ = ["_base_/cigpose.py"]
 data_root = "data/wholebody_mini"
+backbone_weights = "random"
 model = dict(
     backbone=dict(deepen_factor=0.33, widen_factor=0.25),
     embedding=dict(channels=256, width=128, query=64),

@@ -116,9 +116,9 @@ def test_people_configs_are_what_their_names_say(path: Path) -> None:
     assert (model.embedding.width, model.embedding.query) == ((512, 256) if wide else (256, 128))
     if method == "cig":
         assert (model.intervention.train, model.intervention.test, model.graph.layers) == (interventions, 1, layers)
-        assert model.consistency_weight == 0.1
+        assert model.intervention.get("weight", 0.1) == 0.1
     else:
-        assert model.intervention is None and model.graph is None and model.consistency_weight == 0
+        assert model.intervention is None and model.graph is None
     assert config.optim_wrapper.optimizer.lr == rate and (config.optim_wrapper.clip_grad or {}).get("max_norm") == clip
     first, after = (Stage.of(each) for each in config.train_dataloader.dataset.stages)
     assert (first.shift, first.hole, after.shift, after.hole, after.epoch) == (0.16, 1.0, 0.0, 0.5, second)

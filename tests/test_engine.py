@@ -12,9 +12,10 @@ from cape.configuration import load_config
 from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes, collate_episodes
 from cape.data.whole import WholePicture
-from cape.engine import load_model, load_start, make_episodes, make_model, make_runner
+from cape.engine import load_model, load_start, make_model, make_runner
 from cape.errors import AnnotationError, DataError, UsageError
 from cape.inference import predict_all, predict_episodes
+from cape.loaders import make_episodes
 from cape.loops import EpisodeLoop
 
 REPOSITORY = Path(__file__).parents[1]

@@ -30,7 +30,6 @@ model = dict(
     intervention=dict(type="CausalIntervention", train=13, test=1, score="supervised", temperature=1.0),
     graph=dict(type="HierarchicalGraph", layers=1, reduction=4, aggregation="sum"),
     head=dict(type="SimCCHead"),
-    consistency_weight=0.1,
 )
 
 train_dataloader = dict(

@@ -10,8 +10,9 @@ from cape.commands import main
 from cape.commands.train import main as tools_train
 from cape.configuration import load_config
 from cape.data.episodes import Episodes, pose_table
-from cape.engine import load_model, make_episodes, make_model
+from cape.engine import load_model, make_model
 from cape.inference import predict_all, predict_pairs, score_predictions
+from cape.loaders import make_episodes
 from cape.models.baselines import Copy
 
 REPOSITORY = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ from cape.configuration import load_config
 from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes, pose_table
 from cape.data.joined import Joined
-from cape.engine import make_episodes
 from cape.errors import AnnotationError, UsageError
+from cape.loaders import make_episodes
 
 
 def first() -> Drawn:

@@ -1,0 +1,185 @@
+"""Data of a training run: data sets and loaders of a config, for a page of either kind."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import DefaultSampler
+from mmengine.registry import FUNCTIONS
+from torch.utils.data import DataLoader
+
+from cape.configuration import built, told, unknown_key
+from cape.data.episodes import Episodes
+from cape.data.people import PersonCrops
+from cape.errors import UsageError
+from cape.features import Progress, find_device, make_bank
+from cape.models.fewshot import FewShotPose
+from cape.models.wholebody import WholeBodyPose
+from cape.registry import DATASETS
+
+
+def make_data(config: Config, model: FewShotPose | WholeBodyPose) -> dict[str, Any]:
+    """What a model trains on and what it is chosen by, "train" and "val".
+
+    Raises:
+        CapeError: Something about the data or the keys is wrong.
+    """
+    make = make_people if isinstance(model, WholeBodyPose) else make_episodes
+    return {subset: make(config, subset, size=_size(model)) for subset in ("train", "val")}
+
+
+def _size(model: FewShotPose | WholeBodyPose) -> Any:
+    return model.size if isinstance(model, WholeBodyPose) else model.visual.size
+
+
+def make_people(config: Config, subset: str, *, size: tuple[int, int] | None = None) -> PersonCrops:
+    """The people of "train" or "val", in crops.
+
+    Args:
+        config: See `load_config`.
+        subset: Which.
+        size: Width and height that the model wants; None: whatever the config says.
+
+    Raises:
+        CapeError: Something about the data or the keys is wrong.
+    """
+    options = dict(config[f"{subset}_dataloader"].dataset)
+    options["source"] = _source(options["source"], {"root": config.data_root})
+    facts: dict[str, Any] = {"seed": config.seed}
+    if subset == "train":
+        facts["fraction"] = config.data_fraction
+    crops = built(DATASETS, _with_facts(DATASETS, options, facts), where=f"{subset}_dataloader.dataset")
+    wanted = (tuple(size or crops.size), config.model.skeleton)
+    if (tuple(crops.size), crops.source.skeleton) != wanted:
+        raise UsageError(
+            f"{subset}_dataloader.dataset", expected=f"crops of {wanted[0]} with the keypoints of {wanted[1]}",
+            got=f"{tuple(crops.size)} with those of {crops.source.skeleton}", fix="Make data and model agree.",
+        )  # fmt: skip
+    return crops
+
+
+def make_episodes(config: Config, subset: str, *, size: int) -> Episodes:
+    """The episodes of "train" or "val", in pictures of `size` pixels a side.
+
+    Raises:
+        CapeError: Something about the data or the keys is wrong.
+    """
+    options = dict(config[f"{subset}_dataloader"].dataset)
+    facts = {
+        "split": config.split,
+        "held_out": config.held_out,
+        "root": config.data_root,
+        "pictures": config.pictures,
+        "strict": config.strict,
+        "text_pack": config.text_pack,
+        "text_style": config.text_style,
+    }
+    if config.pattern is not None:
+        facts["pattern"] = config.pattern
+    source = _source(options["source"], facts)
+    options["source"] = built(DATASETS, source, where=f"{subset}_dataloader.dataset.source")
+    support = config.model.get("support") or {}
+    facts = {"shots": config.shots, "seed": config.seed, "size": size}
+    facts["asked"] = "any" if support.get("shots") == "shown" else "all"
+    if subset == "train":
+        facts["fraction"] = config.data_fraction
+    return built(DATASETS, _with_facts(DATASETS, options, facts), where=f"{subset}_dataloader.dataset")
+
+
+def _source(options: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a data set with the facts that it knows, and those of all that it joins."""
+    found = _with_facts(DATASETS, options, facts)
+    if "root" in found and found["root"] is None:
+        raise UsageError(
+            "data", expected="a folder with annotations/ and images/", got="none", fix="Give --data, or set data_root."
+        )
+    if "sources" in found:
+        found["sources"] = [_source(each, facts) for each in found["sources"]]
+    return found
+
+
+def _with_facts(registry: Any, options: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with the facts that their type knows; what the options say themselves stays."""
+    kind = registry.get(options["type"])
+    known = set() if kind is None else set(inspect.signature(kind).parameters)
+    return {**{key: value for key, value in facts.items() if key in known}, **options}
+
+
+def make_loader(episodes: Episodes, options: Mapping[str, Any], *, seed: int) -> DataLoader:
+    """A loader whose order depends on seed and epoch alone, and which leaves torch's global generator as it was."""
+    rest = {key: value for key, value in options.items() if key not in ("dataset", "sampler", "collate_fn")}
+    if not rest.get("num_workers"):
+        rest["persistent_workers"] = False
+    with told("dataloader"):
+        sampler = {key: value for key, value in dict(options["sampler"]).items() if key != "type"}
+        return DataLoader(
+            episodes,
+            sampler=DefaultSampler(episodes, seed=seed, **sampler),
+            collate_fn=FUNCTIONS.get(options["collate_fn"]["type"]),
+            generator=torch.Generator(),
+            **rest,
+        )
+
+
+def make_loaders(
+    config: Config, model: FewShotPose | WholeBodyPose, data: Mapping[str, Any], progress: Progress
+) -> dict[str, DataLoader]:
+    """Loaders of both; pictures that a frozen encoder looks at are encoded now, once."""
+    for subset, part in data.items():
+        if isinstance(model, FewShotPose):
+            if model.text is not None:  # now, so that missing weights are told before the work begins
+                model.text.embed([text for each in part.source.categories.values() for text in each.texts])
+            if config.features:
+                part.bank = _bank(config, model, part, subset, progress)
+    return {
+        subset: make_loader(part, config[f"{subset}_dataloader"], seed=config.seed) for subset, part in data.items()
+    }
+
+
+def _bank(config: Config, model: FewShotPose, episodes: Episodes, subset: str, progress: Progress) -> Any:
+    if not model.visual.frozen:
+        raise UsageError("features", expected="a frozen visual encoder", got="one that trains", fix="Set frozen=True.")
+    options = dict(config.features)
+    variants, folder = options.pop("variants", 4), options.pop("folder", None)
+    if options:
+        raise unknown_key(next(iter(options)), ["variants", "folder"], where="features")
+    return make_bank(
+        episodes,
+        model.visual.to(find_device("auto")),
+        variants=variants if subset == "train" else 1,
+        seed=config.seed,
+        folder=None if folder is None else Path(folder).expanduser(),
+        workers=config[f"{subset}_dataloader"].get("num_workers", 0),
+        progress=progress,
+    )
+
+
+def account(model: FewShotPose | WholeBodyPose, data: Mapping[str, Any]) -> list[str]:
+    """What a run learns from or is chosen by, line by line."""
+    if isinstance(model, WholeBodyPose):
+        return [f"{subset}: {len(part)} people, {part.source.skeleton}" for subset, part in data.items()]
+    lines = [_account(subset, part) for subset, part in data.items()]
+    for subset, part in data.items():
+        licences = getattr(part.source, "licences", {}).items()
+        lines += [f"{subset}: {count} pictures of {what}" for what, count in licences]
+    if model.decision_share:
+        lines.append(f"of the training categories these teach the decision alone: {_held(model, data['train'])}")
+    return lines
+
+
+def _held(model: FewShotPose, episodes: Episodes) -> str:
+    names = {number: each.name for number, each in episodes.source.categories.items()}
+    held = [name for number, name in names.items() if model.teaches_decision_alone(torch.tensor(number))]
+    return ", ".join(held) or "none, so it stays as it starts"
+
+
+def _account(subset: str, episodes: Episodes) -> str:
+    """What a run learns from or is chosen by, and what is too small for an episode."""
+    names = {number: category.name for number, category in episodes.source.categories.items()}
+    used = ", ".join(name for number, name in names.items() if number not in episodes.skipped)
+    skipped = ", ".join(f"{names[number]} ({count})" for number, count in episodes.skipped.items())
+    left_out = f"; too few instances: {skipped}" if skipped else ""
+    return f"{subset}: {len(episodes)} episodes of {len(names) - len(episodes.skipped)} categories: {used}{left_out}"
