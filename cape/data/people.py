@@ -1,8 +1,8 @@
 """People with keypoints, and crops around them: the data of the whole-body model.
 
 `People` is one data set, `JoinedPeople` several; `PersonCrops` turns each person into what a top-down model is fed. A
-crop is a dictionary of `inputs`, RGB bytes [3, H, W], and `data_samples`, mmpose's `PoseDataSample`; batch them with
-mmengine's `pseudo_collate`.
+crop is a dictionary of `inputs`, bytes [3, H, W] with blue first, and `data_samples`, a `PoseDataSample`, both as
+mmpose has them; batch them with mmengine's `pseudo_collate`.
 """
 
 import bisect
