@@ -215,18 +215,19 @@ class PersonCrops(Dataset):
         seed: int = 0,
         fraction: float = 1.0,
     ) -> None:
-        self.source: People | JoinedPeople = DATASETS.build(source) if isinstance(source, dict) else source
         self.stages = [Stage.of(options) for options in stages]
         starts = [stage.epoch for stage in self.stages]
         if self.stages and (starts[0] != 0 or sorted(set(starts)) != starts):
             raise UsageError(
                 "stages", expected="first epochs that begin with 0 and grow", got=str(starts), fix="Put them in order."
             )
+        if not 0 < fraction <= 1:
+            raise UsageError("fraction", expected="above 0 and at most 1", got=str(fraction), fix="Mend it.")
+        # last, for reading a large data set takes minutes
+        self.source: People | JoinedPeople = DATASETS.build(source) if isinstance(source, dict) else source
         if self.stages and self.source.detected:
             fix = "Leave `detections` out, or `stages`."
             raise UsageError("PersonCrops", expected="annotated boxes to train on", got="detections", fix=fix)
-        if not 0 < fraction <= 1:
-            raise UsageError("fraction", expected="above 0 and at most 1", got=str(fraction), fix="Mend it.")
         self.size, self.sigma, self.split_ratio, self.seed = size, sigma, split_ratio, seed
         self.length = max(1, round(fraction * len(self.source)))
         # Shared memory: a worker that stays alive between epochs sees the new number.
