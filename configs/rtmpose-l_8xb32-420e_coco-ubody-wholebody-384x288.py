@@ -5,4 +5,4 @@ control whose width is that of CIGPose.
 """
 
 _base_ = ["cigpose-l_8xb32-420e_coco-ubody-wholebody-384x288.py"]
-model = dict(intervention=None, graph=None, embedding=dict(width=256, query=128))
+model = dict(intervention=None, graph=None, head=dict(bias=False), embedding=dict(width=256, query=128))

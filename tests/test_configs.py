@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
 from mmengine.optim.scheduler import CosineAnnealingLR, LinearLR
+from people_files import write_people
 
 from cape.configuration import load_config
 from cape.data.drawn import Drawn
@@ -15,7 +17,7 @@ from cape.data.people import SKELETONS, JoinedPeople, People, PersonCrops
 from cape.data.skeletons import read_skeleton
 from cape.data.topdown import Stage
 from cape.engine import make_model
-from cape.registry import HOOKS, LOOPS, METRICS
+from cape.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS
 
 ALL = sorted(path for path in (Path(__file__).parents[1] / "configs").glob("*.py") if path.name[0] != "_")
 PEOPLE = [path for path in ALL if path.name.startswith(("cigpose", "rtmpose"))]
@@ -68,8 +70,7 @@ def test_one_narrow_step(path: Path) -> None:
     config = load_config(path, {"model.width": 32})
     config.model.matching.update(heads=4, hidden=32, gate=8, layers=1)
     config.model.decoder.update(heads=4, layers=1)
-    if config.model.decoder.graph.type == "GraphFeedForward":
-        config.model.decoder.graph.update(hidden=32)
+    config.model.decoder.graph.update(hidden=32)
     config.model.visual.name = NARROW.get(config.model.visual.name, config.model.visual.name)
     if config.model.text is not None:
         config.model.text = {"type": "TextEncoder", "name": "random", "width": 64}
@@ -119,6 +120,7 @@ def test_people_configs_are_what_their_names_say(path: Path) -> None:
         assert model.intervention.get("weight", 0.1) == 0.1
     else:
         assert model.intervention is None and model.graph is None
+        assert not model.head.bias
     assert config.optim_wrapper.optimizer.lr == rate and (config.optim_wrapper.clip_grad or {}).get("max_norm") == clip
     first, after = (Stage.of(each) for each in config.train_dataloader.dataset.stages)
     assert (first.shift, first.hole, after.shift, after.hole, after.epoch) == (0.16, 1.0, 0.0, 0.5, second)
@@ -162,6 +164,39 @@ def test_people_configs_agree_with_themselves(path: Path) -> None:
     known = set(inspect.signature(METRICS.get(config.val_evaluator.type)).parameters)
     assert set(config.val_evaluator) - {"type"} <= known
     assert LOOPS.get(config.val_cfg.type) is not None
+
+
+@pytest.mark.parametrize("path", PEOPLE, ids=lambda path: path.stem)
+def test_people_models_build_on_the_meta_device(path: Path) -> None:
+    config = load_config(path)
+    with torch.device("meta"):
+        model = MODELS.build(config.model.to_dict())
+    assert len(model.skeleton) == len(read_skeleton(config.model.skeleton))
+    assert any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_the_small_people_config_learns_a_step_and_predicts(tmp_path: Path) -> None:
+    """Data, model, losses and metric of one config meet: a batch of crops in, losses with gradients and AP out."""
+    write_people(tmp_path)
+    config = load_config("cigpose_lite")
+    crops = {}
+    for subset in ("train", "val"):
+        options = config[f"{subset}_dataloader"].dataset.to_dict()
+        options |= {"size": (64, 96), "sigma": (2.83, 3.46)}
+        options["source"] |= {"root": tmp_path, "annotations": "people.json", "pictures": "images"}
+        crops[subset] = DATASETS.build(options)
+    model = MODELS.build({**config.model.to_dict(), "size": (64, 96)}).train()
+    batch = model.data_preprocessor(pseudo_collate([crops["train"][index] for index in range(3)]), True)
+    losses = model(**batch, mode="loss")
+    sum(losses.values()).backward()
+    assert all(loss.isfinite() for loss in losses.values())
+    assert all(each.grad is not None for each in model.parameters() if each.requires_grad)
+    metric = METRICS.build(config.val_evaluator.to_dict())
+    metric.dataset_meta = crops["val"].metainfo
+    with torch.no_grad():
+        found = model.eval().val_step(pseudo_collate([crops["val"][index] for index in range(3)]))
+    metric.process([], [each.to_dict() for each in found])
+    assert 0 <= metric.evaluate(3)["AP"] < 0.5
 
 
 # Learning rate, relative to the base, at the start of epochs (specification §5).

@@ -1,8 +1,8 @@
 """People with keypoints, and crops around them: the data of the whole-body model.
 
 `People` is one data set, `JoinedPeople` several; `PersonCrops` turns each person into what a top-down model is fed. A
-crop is a dictionary of `inputs`, RGB bytes [3, H, W], and `data_samples`, mmpose's `PoseDataSample`; batch them with
-mmengine's `pseudo_collate`.
+crop is a dictionary of `inputs`, bytes [3, H, W] with blue first, and `data_samples`, a `PoseDataSample`, both as
+mmpose has them; batch them with mmengine's `pseudo_collate`.
 """
 
 import bisect
@@ -215,18 +215,19 @@ class PersonCrops(Dataset):
         seed: int = 0,
         fraction: float = 1.0,
     ) -> None:
-        self.source: People | JoinedPeople = DATASETS.build(source) if isinstance(source, dict) else source
         self.stages = [Stage.of(options) for options in stages]
         starts = [stage.epoch for stage in self.stages]
         if self.stages and (starts[0] != 0 or sorted(set(starts)) != starts):
             raise UsageError(
                 "stages", expected="first epochs that begin with 0 and grow", got=str(starts), fix="Put them in order."
             )
+        if not 0 < fraction <= 1:
+            raise UsageError("fraction", expected="above 0 and at most 1", got=str(fraction), fix="Mend it.")
+        # last, for reading a large data set takes minutes
+        self.source: People | JoinedPeople = DATASETS.build(source) if isinstance(source, dict) else source
         if self.stages and self.source.detected:
             fix = "Leave `detections` out, or `stages`."
             raise UsageError("PersonCrops", expected="annotated boxes to train on", got="detections", fix=fix)
-        if not 0 < fraction <= 1:
-            raise UsageError("fraction", expected="above 0 and at most 1", got=str(fraction), fix="Mend it.")
         self.size, self.sigma, self.split_ratio, self.seed = size, sigma, split_ratio, seed
         self.length = max(1, round(fraction * len(self.source)))
         # Shared memory: a worker that stays alive between epochs sees the new number.

@@ -124,12 +124,12 @@ class Cropper:
             rng: Source of all randomness.
 
         Returns:
-            `inputs`, RGB bytes [3, H, W], and `data_samples`, a `PoseDataSample`.
+            `inputs`, bytes [3, H, W], blue first as mmpose has them, and `data_samples`, a `PoseDataSample`.
         """
         shape = picture.shape[:2]
         state = self.frame({**record, "img": picture, "img_shape": shape, "ori_shape": shape})
         if stage is None:
-            return self.pack(self.affine(state))
+            return self._packed(self.affine(state))
 
         # Geometry: flip, half body, shift, scale, rotation.
         flip, half_body, box = _geometry(stage)
@@ -143,7 +143,10 @@ class Cropper:
 
         # Light, and what hides; then the targets of the geometry alone.
         state["img"] = punch(blur(jitter(state["img"], stage, rng), stage, rng), stage, rng)
-        return self.pack(self.target(state))
+        return self._packed(self.target(state))
+
+    def _packed(self, state: dict[str, Any]) -> dict[str, Any]:
+        return self.pack({**state, "img": state["img"][..., ::-1]})
 
 
 @lru_cache(maxsize=8)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from mmengine.config import Config
 
 from cape import compat
 from cape.data.records import LARGEST, file_name, finite_numbers, is_id, is_number, picture_size
@@ -36,9 +37,9 @@ _BODY = {"keypoints": 17}
 _WHOLE = {**_BODY, "foot_kpts": 6, "face_kpts": 68, "lefthand_kpts": 21, "righthand_kpts": 21}
 
 
-def _meta(name: str) -> dict[str, str]:
-    """Where mmpose describes a data set. Its own relative path would run a file of that name in the user's folder."""
-    return {"from_file": str(_META / f"{name}.py")}
+def _meta(name: str) -> dict[str, Any]:
+    """How mmpose describes a data set. Its own relative path would run a file of that name in the user's folder."""
+    return Config.fromfile(_META / f"{name}.py").dataset_info.to_dict()
 
 
 class _Checked(BaseCocoStyleDataset):

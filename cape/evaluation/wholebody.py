@@ -84,7 +84,7 @@ class KeypointAP(BaseMetric):
             found, box = sample["pred_instances"], sample["gt_instances"]
             points, scores = _numbers(found["keypoints"]), _numbers(found["keypoint_scores"])
             lost = ~(np.isfinite(points).all(-1) & np.isfinite(scores))
-            points[lost], scores[lost] = _NOWHERE, 0.0  # a NaN would pass every threshold of similarity
+            points[lost], scores[lost] = _NOWHERE, 0.0  # what is not finite is a miss
             prediction = {
                 "id": int(sample["id"]),
                 "img_id": int(sample["img_id"]),

@@ -32,7 +32,7 @@ def scene(places):
 
 def spots(image):
     """Where the brightest place of each channel is, in crop pixels."""
-    flat = image.reshape(3, -1).argmax(1).numpy()
+    flat = image.flip(0).reshape(3, -1).argmax(1).numpy()
     return np.column_stack([flat % SIZE[0], flat // SIZE[0]])
 
 
@@ -68,6 +68,13 @@ def test_without_augmentation_a_crop_is_that_of_an_evaluation(cropper):
     # 1.25 times the box of 90 x 120, which has the crop's shape
     exact = (np.array(PLACES) - (95, 100)) / (112.5, 150) * SIZE + np.array(SIZE) / 2
     assert np.abs(found - exact).max() <= 0.25 + 1e-4 and (weights == 1).all()
+
+
+def test_blue_comes_first_as_in_mmpose(cropper):
+    record, picture = scene(PLACES)
+    picture[:] = (200, 100, 50)  # red, green, blue
+    crop = cropper(record, picture, stage=None, rng=np.random.default_rng(0))
+    assert crop["inputs"][:, 64, 48].tolist() == [50, 100, 200]
 
 
 def test_light_and_holes_change_no_label(cropper):
@@ -129,6 +136,13 @@ def test_jitter_stays_within_its_range_and_often_does_nothing():
     assert 0.1 < same < 0.35
     assert np.abs(found.max(1) - 120).max() <= 31 and np.abs(found.max(1) - 120).max() > 20
     assert (jitter(image, STILL, np.random.default_rng(1)) == image).all()
+
+
+def test_hues_go_round_and_red_stays_red():
+    image = np.full((4, 4, 3), (200, 80, 80), np.uint8)  # hue 0: a little less is 179
+    found = np.array([jitter(image, Stage(), np.random.default_rng(seed))[0, 0] for seed in range(200)]).astype(int)
+    assert (found[:, 0] > found[:, 1:].max(1) + 20).all()
+    assert (found[:, 1] > found[:, 2]).any() and (found[:, 1] < found[:, 2]).any()
 
 
 def test_blur_comes_as_often_as_it_should():

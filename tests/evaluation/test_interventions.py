@@ -19,6 +19,11 @@ def test_selection_is_the_top_and_ties_go_to_the_first():
     score = np.array([[0.1, 0.9, 0.9, 0.5], [0.0, 0.0, 0.0, 0.0]])
     assert select(score, 2).tolist() == [[False, True, True, False], [True, True, False, False]]
     assert not select(score, 0).any() and select(score, 4).all()
+    many = np.random.default_rng(0).integers(0, 3, (20, 133)).astype(float)
+    for row, chosen in zip(many, select(many, 60), strict=True):
+        assert set(np.flatnonzero(chosen)) == set(
+            sorted(range(133), key=lambda index, row=row: (-row[index], index))[:60]
+        )
 
 
 @pytest.mark.parametrize("count", [-1, 5])

@@ -183,6 +183,10 @@ def test_truth_is_perfect_and_repeats_do_not_count(tmp_path):
         [*predictions, *predictions, *twins], kind="coco_wholebody", annotations=tmp_path / "people.json"
     )
     assert all(found[f"{part}AP"] == 1.0 for part in ("", "body/", "foot/", "face/", "hand/"))
+    assert math.isnan(found["AP(L)"]) and found["AP(M)"] == 1.0, "nobody here is large"
+    metric = METRICS.build({"type": "KeypointAP", "annotations": str(tmp_path / "people.json")})
+    metric.process([], [*predictions, *twins])
+    assert metric.evaluate(6)["AP"] == 1.0
 
 
 def test_the_better_scored_of_two_wins(tmp_path):
