@@ -25,6 +25,8 @@ class Seen(NamedTuple):
     """As the backbone gives it."""
     to_pixels: Float[np.ndarray, "2 3"]
     """Affine map from the crop frame to pixels of the original picture."""
+    side: float
+    """Longest side of the box that was looked at, pixels."""
 
 
 class Prediction(NamedTuple):
@@ -41,7 +43,7 @@ class Prediction(NamedTuple):
     """What each branch of a model with decision-level fusion says; where they disagree, something is doubtful."""
     prompt: Prompt
     box: Float[np.ndarray, "4"]
-    """x, y, width, height in pixels: the box that was given, or of the whole picture the part that a box would be."""
+    """x, y, width, height in pixels: the box that was given or proposed, else the whole picture."""
     size: tuple[int, int]
     """Width and height of the picture."""
     source: str

@@ -24,12 +24,12 @@ from torch import Tensor
 from cape.checkpoints import load_weights, read_header
 from cape.data.inputs import Input, Inputs, Look, as_place, looks_at, pictures_of
 from cape.data.prompts import clean_name, is_placeholder
-from cape.data.transforms import apply, crop_matrix, invert, normalise, warp
+from cape.data.transforms import apply, crop_matrix, crop_square, invert, normalise, warp
 from cape.errors import DataError, PromptError, UsageError
 from cape.features import find_device
 from cape.models.fewshot import FewShotPose
 from cape.prediction import Prediction, Seen, confidence
-from cape.prompting import Given, Prompt, Shot, make_shots, make_skeleton, shots_given
+from cape.prompting import Given, Prompt, Shot, box_around, make_shots, make_skeleton, shots_given
 from cape.registry import MODELS
 from cape.runs import nested
 from cape.skeleton import Skeleton
@@ -160,8 +160,9 @@ class Predictor:
     # Predictions
 
     def __call__(
-        self, prompt: Prompt, images: Inputs, boxes: Sequence[Any] | None = None, *, batch_size: int = 16
-    ) -> list[Prediction]:
+        self, prompt: Prompt, images: Inputs, boxes: Sequence[Any] | None = None, *, zoom: bool = True,
+        batch_size: int = 16,
+    ) -> list[Prediction]:  # fmt: skip
         """Find the prompted keypoints.
 
         Args:
@@ -169,6 +170,8 @@ class Predictor:
             images: See `data.inputs`.
             boxes: x, y, width, height in pixels for each picture, or a list of such boxes for each; None, for one or
                 for all of them: look at the whole picture.
+            zoom: Of a picture without a box look again at the box around what was found, and take the surer answer of
+                the two. It costs a second forward.
             batch_size: Views at once.
 
         Returns:
@@ -178,16 +181,18 @@ class Predictor:
             PictureError: A picture cannot be read.
             UsageError: Not as many boxes as pictures.
         """
-        return list(self.stream(prompt, images, boxes, batch_size=batch_size))
+        return list(self.stream(prompt, images, boxes, zoom=zoom, batch_size=batch_size))
 
     def stream(
-        self, prompt: Prompt, images: Inputs, boxes: Iterable[Any] | None = None, *, batch_size: int = 16
-    ) -> Iterator[Prediction]:
+        self, prompt: Prompt, images: Inputs, boxes: Iterable[Any] | None = None, *, zoom: bool = True,
+        batch_size: int = 16,
+    ) -> Iterator[Prediction]:  # fmt: skip
         """The same one by one, reading pictures no faster than they are needed."""
         prompt = self.compiled(prompt)
         views = looks_at(images, boxes)
         while batch := list(itertools.islice(views, batch_size)):
-            yield from self._look(prompt, batch)
+            found = self._look(prompt, batch)
+            yield from self._again(prompt, batch, found) if zoom else found
 
     def refine(self, prediction: Prediction, *, fixed: Mapping[Any, Given]) -> Prediction:
         """Correct some keypoints of a prediction; the others follow.
@@ -221,7 +226,21 @@ class Predictor:
         refined.points[list(known)] = places[list(known)]
         return refined._replace(fixed=frozenset(known))
 
+    def _again(self, prompt: Prompt, batch: Sequence[Look], found: list[Prediction]) -> list[Prediction]:
+        """What was found in whole pictures, or what a look at the box around it finds, whichever is surer."""
+        looks = {
+            place: Look(look.picture, crop_square(box), box)
+            for place, (look, each) in enumerate(zip(batch, found, strict=True))
+            if look.whole and (box := box_around(each.points[each.asked], each.size)) is not None
+        }
+        for place, each in zip(looks, self._look(prompt, [*looks.values()]), strict=True):
+            if each.score > found[place].score:
+                found[place] = each._replace(box=found[place].box)
+        return found
+
     def _look(self, prompt: Prompt, batch: Sequence[Look]) -> list[Prediction]:
+        if not batch:
+            return []
         size = self.model.visual.size
         crops = [warp(look.picture.pixels, look.square, size=size) for look in batch]
         with torch.inference_mode():
@@ -239,7 +258,7 @@ class Predictor:
                 size=(look.picture.pixels.shape[1], look.picture.pixels.shape[0]),
                 source=look.picture.name,
                 fixed=frozenset(),
-                seen=Seen(row.cpu(), invert(crop_matrix(look.square))),
+                seen=Seen(row.cpu(), invert(crop_matrix(look.square)), float(look.box[2:].max())),
             )
             for look, row in zip(batch, feature, strict=True)
         ]
@@ -254,7 +273,7 @@ class Predictor:
 
     def _told(self, prompt: Prompt, found: Found, drafts: Sequence[Prediction]) -> list[Prediction]:
         """Out of the crop frame, into pixels."""
-        side = np.array([draft.box[2:].max() for draft in drafts])
+        side = np.array([draft.seen.side for draft in drafts])
         scale = np.array([np.linalg.norm(draft.seen.to_pixels[:, 0]) for draft in drafts])
         reach = torch.from_numpy(NEAR * side / scale).float().to(self.device)
         with torch.inference_mode():

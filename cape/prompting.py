@@ -5,6 +5,7 @@ the pictures' hashes and the model's fingerprint as JSON in its header. Nothing 
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -188,8 +189,7 @@ def make_skeleton(
             fix='Give as many names as points, "" where a point has none.',
         )  # fmt: skip
     # A skeleton tells its keypoints apart by name
-    unique = tuple(name if name and known.count(name) == 1 else f"{name} {place}".strip()
-                   for place, name in enumerate(known))  # fmt: skip
+    unique = _apart(known)
     try:
         pairs = swap_pairs(known) if swap is None else tuple((int(a), int(b)) for a, b in swap)
         return Skeleton(unique, tuple((int(a), int(b)) for a, b in edges or ()), pairs)
@@ -198,6 +198,17 @@ def make_skeleton(
             "edges and swap", expected=f"pairs of indices from 0 to {count - 1}", got=f"{error}"[:160],
             fix="Count the points from 0.",
         ) from error  # fmt: skip
+
+
+def _apart(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that differ: a number behind those that occur twice or are empty, of their place or the next free one."""
+    taken, found = set(names), []
+    for place, name in enumerate(names):
+        numbered = (f"{name} {number}".strip() for number in itertools.count(place))
+        unique = name and names.count(name) == 1
+        found.append(name if unique else next(each for each in numbered if each not in taken))
+        taken.add(found[-1])
+    return tuple(found)
 
 
 def digest(picture: UInt8[np.ndarray, "h w 3"]) -> str:
@@ -270,15 +281,28 @@ def make_shots(picture: Picture, clicks: Any, box: Any, size: int) -> tuple[Shot
     return tuple(Shot(crop, at, seen, identity, picture.name) for crop, at in zip(crops, places, strict=True))
 
 
+def box_around(points: Float[np.ndarray, "K 2"], size: tuple[int, int]) -> Float[np.ndarray, "4"] | None:
+    """The box of an object with these points; None where they are too few or too near each other to tell its size.
+
+    Args:
+        points: In pixels.
+        size: Width and height of the picture.
+    """
+    low, high = (points.min(axis=0), points.max(axis=0)) if len(points) > 1 else (np.zeros(2), np.zeros(2))
+    extent = (high - low).max()
+    if extent < SMALLEST * max(size):
+        return None
+    margin = MARGIN * extent
+    return np.concatenate([low - margin, high - low + 2 * margin])
+
+
 def _around(points: Float[np.ndarray, "K 2"], size: tuple[int, int]) -> list[Square]:
     """Squares from the one around clicked points to the one around the whole picture."""
     whole = crop_square(whole_box(size))
-    low, high = points.min(axis=0), points.max(axis=0)
-    extent = (high - low).max()
-    if len(points) < 2 or extent < SMALLEST * whole.side:  # too few to tell how large the object is
+    box = box_around(points, size)
+    if box is None:
         return [whole]
-    margin = MARGIN * extent
-    tight = crop_square(np.concatenate([low - margin, high - low + 2 * margin]))
+    tight = crop_square(box)
     if whole.side < STEP * tight.side:
         return [tight]
     between = Square((tight.x + whole.x) / 2, (tight.y + whole.y) / 2, (tight.side * whole.side) ** 0.5)

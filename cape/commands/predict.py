@@ -41,6 +41,9 @@ def predict(
     category: Annotated[
         str | None, typer.Option(help="What the objects are called in OUT (default: the prompt's file name).")
     ] = None,
+    zoom: Annotated[
+        bool, typer.Option("--zoom/--no-zoom", help="Without boxes: look again, from nearer, at what was found.")
+    ] = True,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 16,
     model: Annotated[str, typer.Option(help="cape-lite, or a .safetensors file.")] = "cape-lite",
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
@@ -51,7 +54,8 @@ def predict(
 ) -> None:
     """Find a prompt's keypoints on many pictures.
 
-    Without --boxes it looks at whole pictures, one object in each. With --boxes it looks at every box of a picture, at
+    Without --boxes it looks at whole pictures, one object in each, and again at where it found the object: twice the
+    work, unless --no-zoom. With --boxes it looks at every box of a picture, at
     no place where the labels list a picture without any, and at the whole of a picture that they do not list.
 
     While it runs, what it found stands in OUT.partial; after a kill the same command with --resume goes on from there.
@@ -80,6 +84,7 @@ def predict(
         "model": predictor.fingerprint,
         "source": str(Path(source).absolute()),
         "boxes": "" if given is None else _digest(given),
+        "zoom": str(zoom),
     }
     path, count = out.with_name(f"{out.name}.partial"), len(loaded.skeleton)
     with Partial(path, asked, count=count, resume=resume, anew=overwrite) as partial:
@@ -92,6 +97,7 @@ def predict(
             given=given,
             draw=draw,
             least=least,
+            zoom=zoom,
             batch_size=batch_size,
             lenient=lenient,
             partial=partial,
@@ -121,12 +127,14 @@ class _Job:
         given: "Labelled | None",
         draw: Path | None,
         least: float,
+        zoom: bool,
         batch_size: int,
         lenient: bool,
         partial: "Partial",
     ) -> None:
         self.predictor, self.prompt, self.root, self.given, self.partial = predictor, prompt, root, given, partial
-        self.draw, self.least, self.batch_size, self.lenient = draw, least, batch_size, lenient
+        self.draw, self.least, self.lenient = draw, least, lenient
+        self.zoom, self.batch_size = zoom, batch_size
         self.failed: list[PictureError] = []
         self.whole = 0
         self.order: dict[str, None] = {}
@@ -221,7 +229,7 @@ class _Job:
 
         pixels = [each.picture.pixels for each in batch for _ in each.boxes]
         boxes = [box for each in batch for box in each.boxes]
-        answers = iter(self.predictor(self.prompt, pixels, boxes, batch_size=self.batch_size))
+        answers = iter(self.predictor(self.prompt, pixels, boxes, zoom=self.zoom, batch_size=self.batch_size))
         records = []
         for each in batch:
             predictions = [next(answers) for _ in each.boxes]

@@ -130,6 +130,8 @@ class Look(NamedTuple):
     square: Square
     box: Float[np.ndarray, "4"]
     """x, y, width, height in pixels."""
+    whole: bool = False
+    """Of a picture without a box."""
 
 
 def looks_at(inputs: Any, boxes: Iterable[Any] | None) -> Iterator[Look]:
@@ -198,4 +200,4 @@ def as_box(box: Any, where: str) -> Float[np.ndarray, "4"]:
 
 def _whole(picture: Picture) -> Look:
     height, width = picture.pixels.shape[:2]
-    return Look(picture, crop_square(whole_box((width, height))), np.array([0.0, 0.0, width, height]))
+    return Look(picture, crop_square(whole_box((width, height))), np.array([0.0, 0.0, width, height]), whole=True)

@@ -301,6 +301,7 @@ def test_a_partial_of_another_run_is_refused(cut_short, fishes, checkpoint, tmp_
         (["--model", checkpoint("both")], "another model"),
         (["--source", fishes.folder / "*.png"], "another source"),
         (["--boxes", f"coco:{boxes}"], "another boxes"),
+        (["--no-zoom"], "another zoom"),
     ):
         capsys.readouterr()
         assert ask.run("--resume", *change) == 1
