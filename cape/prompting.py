@@ -23,6 +23,7 @@ from cape.data.transforms import Square, apply, crop_matrix, crop_square, warp
 from cape.data.whole import whole_box
 from cape.errors import CapeError, PromptError
 from cape.files import check_writable, write_atomically
+from cape.models.fewshot import FewShotPose
 from cape.skeleton import Skeleton, swap_pairs
 from cape.structures import Tokens
 
@@ -209,6 +210,16 @@ def _apart(names: tuple[str, ...]) -> tuple[str, ...]:
         found.append(name if unique else next(each for each in numbered if each not in taken))
         taken.add(found[-1])
     return tuple(found)
+
+
+def fingerprint(model: FewShotPose) -> str:
+    """16 hex digits that tell a model's weights and options from others'."""
+    found = hashlib.sha256(repr(model).encode() + repr(sorted(model.visual.settings.items())).encode())
+    prior = {key: value for key, value in vars(model.prior).items() if not key.startswith("_")}
+    found.update(repr(sorted(prior.items(), key=str)).encode())
+    for name, value in model.state_dict().items():
+        found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def digest(picture: UInt8[np.ndarray, "h w 3"]) -> str:

@@ -34,7 +34,7 @@ LAYERS = [
     {"models", "models.baselines", "models.fewshot", "evaluation", "evaluation.report", "evaluation.fewshot"},
     {"checkpoints", "released", "visualize", "formats", "runs", "prompting", "weights"},
     {"features", "figures", "prediction"},
-    {"inference", "export", "complexity", "maps"},
+    {"inference", "export", "complexity", "maps", "search"},
     {"loops"},
     {"hooks"},
     {"configuration"},

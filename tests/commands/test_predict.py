@@ -196,6 +196,26 @@ def test_boxes_that_do_not_fit(ask, tmp_path: Path, capsys) -> None:
     assert "FORMAT:PATH" in capsys.readouterr().err
 
 
+# ---- several objects in a picture
+
+
+def test_instances(ask, fishes, tmp_path: Path, capsys) -> None:
+    wide = tmp_path / "wide"
+    wide.mkdir()
+    pictures = [np.asarray(Image.open(fishes.folder / f"f{index}.png").convert("RGB")) for index in (0, 1)]
+    Image.fromarray(np.concatenate(pictures, axis=1)).save(wide / "two.png")
+    Image.new("RGB", (200, 96)).save(wide / "blank.png")
+    options = ["--source", wide, "--instances", "3", "--draw", tmp_path / "drawn"]
+    assert ask.run(*options, "--sure", "0") == 0
+    found = {each.file: each.poses for each in read(ask.out).pictures}
+    assert 1 < len(found["two.png"]) <= 3 and all(pose.box[2] < 192 for pose in found["two.png"])
+    middle = max(pose.score for pose in found["two.png"]) - 1e-6
+    assert ask.run(*options, "--sure", str(middle), "--overwrite") == 0
+    assert len({each.file: each.poses for each in read(ask.out).pictures}["two.png"]) == 1
+    assert ask.run("--instances", "2", "--boxes", "coco:x.json", "--overwrite") == 1
+    assert "no --boxes" in capsys.readouterr().err
+
+
 # ---- kills
 
 
@@ -302,6 +322,7 @@ def test_a_partial_of_another_run_is_refused(cut_short, fishes, checkpoint, tmp_
         (["--source", fishes.folder / "*.png"], "another source"),
         (["--boxes", f"coco:{boxes}"], "another boxes"),
         (["--no-zoom"], "another zoom"),
+        (["--instances", "2"], "another instances"),
     ):
         capsys.readouterr()
         assert ask.run("--resume", *change) == 1
