@@ -69,7 +69,7 @@ def predict(
     from cape.commands.labelled import Labelled
     from cape.commands.looking import Job
     from cape.commands.partial import Partial
-    from cape.data.inputs import names_of
+    from cape.data.inputs import READABLE, left_out, names_of
     from cape.predictor import load
     from cape.prompting import Prompt
 
@@ -119,6 +119,9 @@ def predict(
     if job.prompt is not loaded:
         say(f"The prompt was made with another model, and compiled again with {predictor.name}.")
     job.report(found, out)
+    unread = left_out(source)
+    if unread:
+        say(f"Left out: {unread}. cape reads {READABLE} and videos: convert them.")
 
 
 def _root(source: str) -> Path:
