@@ -39,7 +39,7 @@ FACTS = {
 PARTS = (
     "model", "train_dataloader", "val_dataloader", "val_evaluator", "train_cfg", "val_cfg", "optim_wrapper",
     "param_scheduler", "default_hooks", "custom_hooks", "visualizer", "log_processor", "log_level", "env_cfg",
-    "default_scope",
+    "default_scope", "custom_imports",
 )  # fmt: skip
 """What mmengine's Runner takes."""
 

@@ -36,7 +36,9 @@ class CapeError(Exception):
         missing = [name for name, part in parts.items() if part is None]
         if 0 < len(missing) < len(parts):
             raise TypeError(f"{type(self).__name__} also needs {', '.join(missing)}")
-        super().__init__(where if missing else f"{where}: expected {expected}, got {got}. {fix}")
+        # Words of other libraries may end in a full stop of their own
+        said = "" if got is None else got.removesuffix(".")
+        super().__init__(where if missing else f"{where}: expected {expected}, got {said}. {fix}")
         self.where, self.expected, self.got, self.fix = where, expected, got, fix
 
     def __reduce__(self) -> tuple:

@@ -18,7 +18,7 @@ from cape.evaluation.pck import Scores, score_pairs
 from cape.features import Progress, encode_crops, read_crops, silent
 from cape.models.baselines import Baseline, Center, Copy, Support, Turned, appearance_at
 from cape.models.fewshot import FewShotPose, poses
-from cape.structures import Episode, Pose, Tokens, View
+from cape.structures import Episode, Pose, Shown, Tokens, View
 
 
 class Encoded(NamedTuple):
@@ -190,22 +190,56 @@ def _compile(
     """The prompts of some pairs of one category, each for all its queries."""
     source, device = episodes.source, next(model.parameters()).device
     clicks = corruption.clicks(source.instances, episodes.table)
+    # Pictures that are turned are encoded once, however many prompts share them
+    used = np.unique(_pairs_of(episodes).table[rows, :-1])
+    turned = _turned(model, episodes, rows, clicks, corruption, width=width, workers=workers, at_once=at_once)
     found = []
     for some in np.split(rows, range(at_once, len(rows), at_once)):
         supports = _pairs_of(episodes).table[some, :-1]
         labels = default_collate([resized(episodes.labels(int(row)), width) for row in some])
-        image = known.support[known.row[supports]]
-        if model.prior.turns and episodes.bank is None:
-            flat = supports.ravel().tolist()
-            image = read_crops(source, flat, model.visual.size, workers=workers, corruption=corruption)
-            image = image.unflatten(0, supports.shape).to(device)
-        support = View(image, *(field.to(device) for field in _clicked(clicks, supports, width)[1:]))
+        if turned is None:
+            image = known.support[known.row[supports]]
+            support = View(image, *(field.to(device) for field in _clicked(clicks, supports, width)[1:]))
+        else:
+            places = torch.from_numpy(np.searchsorted(used, supports)).to(device)
+            support = Shown(*(field[places].flatten(1, 2) for field in turned))
         category = int(episodes.table.category[supports[0, 0]])
         texts = [corruption.texts(source, category, each) for each in supports.tolist()]
         names = list(zip(*((each + ("",) * width)[:width] for each in texts), strict=True))
         with torch.inference_mode():
             found.append(model.prompt(support, names, labels.mask.to(device), labels.mirror.to(device)))
     return Tokens(*(torch.cat(field) for field in zip(*found, strict=True)))
+
+
+def _turns(model: FewShotPose, episodes: Episodes) -> bool:
+    """Whether supports are seen in turns, which features of a bank cannot be."""
+    return model.prior.turns and episodes.bank is None
+
+
+def _turned(
+    model: FewShotPose,
+    episodes: Episodes,
+    rows: Int64[np.ndarray, "_"],
+    clicks: PoseTable,
+    corruption: Corruption,
+    *,
+    width: int,
+    workers: int,
+    at_once: int,
+) -> Shown | None:
+    """What every support of some pairs of one category shows in every turn, by instance; None without turns."""
+    if not _turns(model, episodes):
+        return None
+    device, found = next(model.parameters()).device, []
+    used = np.unique(_pairs_of(episodes).table[rows, :-1])
+    mirror = resized(episodes.labels(int(rows[0])), width).mirror.to(device)
+    for some in np.split(used, range(at_once, len(used), at_once)):
+        image = read_crops(episodes.source, some.tolist(), model.visual.size, workers=workers, corruption=corruption)
+        points, visible, to_pixels = (field.to(device) for field in _clicked(clicks, some[:, None], width)[1:])
+        with torch.inference_mode():
+            view = View(image[:, None].to(device), points, visible, to_pixels)
+            found.append(model.look(view, mirror.expand(len(some), -1)))
+    return Shown(*(torch.cat(field) for field in zip(*found, strict=True)))
 
 
 def _clicked(table: PoseTable, prompts: Int64[np.ndarray, "B S"], width: int) -> View:
@@ -234,8 +268,9 @@ def _encode(
     pictures: int,
     workers: int,
 ) -> Encoded:
-    """The pictures of some pairs: once each, and once more those of supports that are occluded."""
-    used, supports = np.unique(table), np.unique(table[:, :-1])
+    """The pictures of some pairs: once each, and once more those of supports that are occluded and not turned."""
+    turns = _turns(model, episodes)  # then supports are encoded in their turns, not here
+    used, supports = np.unique(table[:, -1] if turns else table), np.unique(table[:, :-1])
     row = np.zeros(len(episodes.source.instances), dtype=np.int64)
     row[used] = np.arange(len(used))
     if episodes.bank is not None:
@@ -252,7 +287,7 @@ def _encode(
         )
 
     query = encode(used.tolist(), CLEAN)
-    if not corruption.occludes:
+    if turns or not corruption.occludes:
         return Encoded(row, query, query)
     support = query.clone()
     support[row[supports]] = encode(supports.tolist(), corruption)

@@ -1,5 +1,6 @@
 """Predictions: where the prompted keypoints are, in pixels of the original picture."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -7,6 +8,8 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from cape.codecs import cell_centres
+from cape.data.inputs import Look, as_place
+from cape.data.transforms import crop_matrix, invert
 from cape.errors import UsageError
 from cape.prompting import Prompt
 from cape.skeleton import Skeleton
@@ -25,6 +28,8 @@ class Seen(NamedTuple):
     """As the backbone gives it."""
     to_pixels: Float[np.ndarray, "2 3"]
     """Affine map from the crop frame to pixels of the original picture."""
+    side: float
+    """Longest side of the box that was looked at, pixels."""
 
 
 class Prediction(NamedTuple):
@@ -41,7 +46,7 @@ class Prediction(NamedTuple):
     """What each branch of a model with decision-level fusion says; where they disagree, something is doubtful."""
     prompt: Prompt
     box: Float[np.ndarray, "4"]
-    """x, y, width, height in pixels: the box that was given, or of the whole picture the part that a box would be."""
+    """x, y, width, height in pixels: the box that was given or proposed, else the whole picture."""
     size: tuple[int, int]
     """Width and height of the picture."""
     source: str
@@ -106,6 +111,46 @@ class Prediction(NamedTuple):
                 got=f"{picture.shape[1]} x {picture.shape[0]}", fix="Give that one.",
             )  # fmt: skip
         return draw_pose(picture, self.points, self.asked & (self.scores >= least), self.skeleton)
+
+
+def draft_of(prompt: Prompt, look: Look, feature: Float[Tensor, "C H W"]) -> Prediction:
+    """A look's prediction before there is one: everything but the answer."""
+    blank = np.zeros((len(prompt.skeleton), 2))
+    return Prediction(
+        points=blank,
+        scores=blank[:, 0],
+        covariance=np.zeros((len(blank), 2, 2)),
+        asked=prompt.asked,
+        branches=blank[None],
+        prompt=prompt,
+        box=look.box,
+        size=(look.picture.pixels.shape[1], look.picture.pixels.shape[0]),
+        source=look.picture.name,
+        fixed=frozenset(),
+        seen=Seen(feature.cpu(), invert(crop_matrix(look.square)), float(look.box[2:].max())),
+    )
+
+
+def corrections(fixed: Mapping[Any, Any], count: int) -> dict[int, Float[np.ndarray, "2"]]:
+    """Places of corrected keypoints that were given.
+
+    Args:
+        fixed: Pixels by keypoint.
+        count: Of the keypoints that there are.
+
+    Raises:
+        UsageError: A keypoint that does not exist, or a place that is no place.
+    """
+    found = {}
+    for index, place in fixed.items():
+        point = as_place(place)
+        if index not in range(count) or isinstance(index, bool) or point is None or np.isnan(point).any():
+            raise UsageError(
+                f"fixed[{index}]", expected=f"x, y for a keypoint from 0 to {count - 1}", got=str(place)[:40],
+                fix="Give the place in pixels of the picture.",
+            )  # fmt: skip
+        found[index] = point
+    return found
 
 
 def confidence(

@@ -8,7 +8,6 @@
 A prompt is compiled once; a picture costs little more than its backbone.
 """
 
-import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,16 +21,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cape.checkpoints import load_weights, read_header
-from cape.data.inputs import Input, Inputs, Look, as_place, looks_at, pictures_of
+from cape.data.inputs import Input, Inputs, Look, looks_at, pictures_of
 from cape.data.prompts import clean_name, is_placeholder
-from cape.data.transforms import apply, crop_matrix, invert, normalise, warp
+from cape.data.transforms import apply, crop_square, invert, normalise, warp
 from cape.errors import DataError, PromptError, UsageError
 from cape.features import find_device
 from cape.models.fewshot import FewShotPose
-from cape.prediction import Prediction, Seen, confidence
-from cape.prompting import Given, Prompt, Shot, make_shots, make_skeleton, shots_given
+from cape.prediction import Prediction, confidence, corrections, draft_of
+from cape.prompting import Given, Prompt, Shot, box_around, fingerprint, make_shots, make_skeleton, shots_given
 from cape.registry import MODELS
 from cape.runs import nested
+from cape.search import CANDIDATES, LEAST, boxed, distinct, looks_over
 from cape.skeleton import Skeleton
 from cape.structures import Anchors, Found, Tokens, View
 
@@ -55,7 +55,7 @@ class Predictor:
     def __init__(self, model: FewShotPose, *, name: str) -> None:
         self.model, self.name = model.eval(), name
         self.device = next(model.parameters()).device
-        self.fingerprint = _fingerprint(model)
+        self.fingerprint = fingerprint(model)
 
     def __repr__(self) -> str:
         return f"Predictor({self.name!r}, device={str(self.device)!r})"
@@ -160,8 +160,9 @@ class Predictor:
     # Predictions
 
     def __call__(
-        self, prompt: Prompt, images: Inputs, boxes: Sequence[Any] | None = None, *, batch_size: int = 16
-    ) -> list[Prediction]:
+        self, prompt: Prompt, images: Inputs, boxes: Sequence[Any] | None = None, *, zoom: bool = True,
+        batch_size: int = 16,
+    ) -> list[Prediction]:  # fmt: skip
         """Find the prompted keypoints.
 
         Args:
@@ -169,6 +170,8 @@ class Predictor:
             images: See `data.inputs`.
             boxes: x, y, width, height in pixels for each picture, or a list of such boxes for each; None, for one or
                 for all of them: look at the whole picture.
+            zoom: Of a picture without a box look again at the box around what was found, and take the surer answer of
+                the two. It costs a second forward.
             batch_size: Views at once.
 
         Returns:
@@ -178,16 +181,48 @@ class Predictor:
             PictureError: A picture cannot be read.
             UsageError: Not as many boxes as pictures.
         """
-        return list(self.stream(prompt, images, boxes, batch_size=batch_size))
+        return list(self.stream(prompt, images, boxes, zoom=zoom, batch_size=batch_size))
 
     def stream(
-        self, prompt: Prompt, images: Inputs, boxes: Iterable[Any] | None = None, *, batch_size: int = 16
-    ) -> Iterator[Prediction]:
+        self, prompt: Prompt, images: Inputs, boxes: Iterable[Any] | None = None, *, zoom: bool = True,
+        batch_size: int = 16,
+    ) -> Iterator[Prediction]:  # fmt: skip
         """The same one by one, reading pictures no faster than they are needed."""
         prompt = self.compiled(prompt)
         views = looks_at(images, boxes)
         while batch := list(itertools.islice(views, batch_size)):
-            yield from self._look(prompt, batch)
+            found = self._look(prompt, batch)
+            yield from self._again(prompt, batch, found) if zoom else found
+
+    def search(
+        self, prompt: Prompt, images: Inputs, *, most: int = 5, least: float = LEAST, batch_size: int = 16
+    ) -> Iterator[list[Prediction]]:
+        """Find several objects in each picture: of each picture in order its poses, the surest first, or none.
+
+        It looks at the picture in 11 to 59 squares, the more the squarer it is, and at most 3 `most` times again.
+
+        Args:
+            prompt: As for a call.
+            images: As for a call.
+            most: Objects a picture.
+            least: Poses of a lower score are none.
+            batch_size: Views at once.
+
+        Raises:
+            PictureError: A picture cannot be read.
+            UsageError: No objects are wanted.
+        """
+        if most < 1:
+            raise UsageError("search", expected="at least 1 object a picture", got=str(most), fix="Raise `most`.")
+        prompt = self.compiled(prompt)
+        for picture in pictures_of(images):
+            views = looks_over(picture)
+            batches = [views[start : start + batch_size] for start in range(0, len(views), batch_size)]
+            found = [each for batch in batches for each in self._look(prompt, batch)]
+            found = distinct(found, most=CANDIDATES * most, alike=0.5)
+            batches = [found[start : start + batch_size] for start in range(0, len(found), batch_size)]
+            found = [each for batch in batches for each in self._again(prompt, views[: len(batch)], batch)]
+            yield [boxed(each) for each in distinct(found, most=most, alike=0.2, within=0.6, least=least)]
 
     def refine(self, prediction: Prediction, *, fixed: Mapping[Any, Given]) -> Prediction:
         """Correct some keypoints of a prediction; the others follow.
@@ -200,15 +235,7 @@ class Predictor:
             UsageError: A keypoint that does not exist, or a place that is no place.
         """
         prompt, count = self.compiled(prediction.prompt), len(prediction.points)
-        known = {index: prediction.points[index] for index in prediction.fixed}
-        for index, place in fixed.items():
-            point = as_place(place)
-            if index not in range(count) or isinstance(index, bool) or point is None or np.isnan(point).any():
-                raise UsageError(
-                    f"fixed[{index}]", expected=f"x, y for a keypoint from 0 to {count - 1}", got=str(place)[:40],
-                    fix="Give the place in pixels of the picture.",
-                )  # fmt: skip
-            known[index] = point
+        known = {index: prediction.points[index] for index in prediction.fixed} | corrections(fixed, count)
         places = np.zeros((count, 2))
         for index, point in known.items():
             places[index] = point
@@ -221,28 +248,26 @@ class Predictor:
         refined.points[list(known)] = places[list(known)]
         return refined._replace(fixed=frozenset(known))
 
+    def _again(self, prompt: Prompt, batch: Sequence[Look], found: list[Prediction]) -> list[Prediction]:
+        """What was found in whole pictures, or what a look at the box around it finds, whichever is surer."""
+        looks = {
+            place: Look(look.picture, crop_square(box), box)
+            for place, (look, each) in enumerate(zip(batch, found, strict=True))
+            if look.whole and (box := box_around(each.points[each.asked], each.size)) is not None
+        }
+        for place, each in zip(looks, self._look(prompt, [*looks.values()]), strict=True):
+            if each.score > found[place].score:
+                found[place] = each._replace(box=found[place].box)
+        return found
+
     def _look(self, prompt: Prompt, batch: Sequence[Look]) -> list[Prediction]:
+        if not batch:
+            return []
         size = self.model.visual.size
         crops = [warp(look.picture.pixels, look.square, size=size) for look in batch]
         with torch.inference_mode():
             feature = self.model.visual(torch.stack([normalise(crop) for crop in crops]).to(self.device))
-        blank = np.zeros((len(prompt.skeleton), 2))
-        drafts = [
-            Prediction(
-                points=blank,
-                scores=blank[:, 0],
-                covariance=np.zeros((len(blank), 2, 2)),
-                asked=prompt.asked,
-                branches=blank[None],
-                prompt=prompt,
-                box=look.box,
-                size=(look.picture.pixels.shape[1], look.picture.pixels.shape[0]),
-                source=look.picture.name,
-                fixed=frozenset(),
-                seen=Seen(row.cpu(), invert(crop_matrix(look.square))),
-            )
-            for look, row in zip(batch, feature, strict=True)
-        ]
+        drafts = [draft_of(prompt, look, row) for look, row in zip(batch, feature, strict=True)]
         return self._told(prompt, self._locate(prompt, feature, None), drafts)
 
     def _locate(self, prompt: Prompt, feature: Float[Tensor, "B C H W"], anchors: Anchors | None) -> Found:
@@ -255,7 +280,7 @@ class Predictor:
 
     def _told(self, prompt: Prompt, found: Found, drafts: Sequence[Prediction]) -> list[Prediction]:
         """Out of the crop frame, into pixels."""
-        side = np.array([draft.box[2:].max() for draft in drafts])
+        side = np.array([draft.seen.side for draft in drafts])
         scale = np.array([np.linalg.norm(draft.seen.to_pixels[:, 0]) for draft in drafts])
         reach = torch.from_numpy(NEAR * side / scale).float().to(self.device)
         with torch.inference_mode():
@@ -274,15 +299,6 @@ class Predictor:
             )
             for points, score, spread, several, draft in answers
         ]
-
-
-def _fingerprint(model: FewShotPose) -> str:
-    found = hashlib.sha256(repr(model).encode() + repr(sorted(model.visual.settings.items())).encode())
-    prior = {key: value for key, value in vars(model.prior).items() if not key.startswith("_")}
-    found.update(repr(sorted(prior.items(), key=str)).encode())
-    for name, value in model.state_dict().items():
-        found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()[:16]
 
 
 def _stacked(fields: Sequence[Tensor]) -> Tensor:

@@ -5,6 +5,7 @@ the pictures' hashes and the model's fingerprint as JSON in its header. Nothing 
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from cape.data.transforms import Square, apply, crop_matrix, crop_square, warp
 from cape.data.whole import whole_box
 from cape.errors import CapeError, PromptError
 from cape.files import check_writable, write_atomically
+from cape.models.fewshot import FewShotPose
 from cape.skeleton import Skeleton, swap_pairs
 from cape.structures import Tokens
 
@@ -189,8 +191,7 @@ def make_skeleton(
             fix='Give as many names as points, "" where a point has none.',
         )  # fmt: skip
     # A skeleton tells its keypoints apart by name
-    unique = tuple(name if name and known.count(name) == 1 else f"{name} {place}".strip()
-                   for place, name in enumerate(known))  # fmt: skip
+    unique = _apart(known)
     try:
         pairs = swap_pairs(known) if swap is None else tuple((int(a), int(b)) for a, b in swap)
         return Skeleton(unique, tuple((int(a), int(b)) for a, b in edges or ()), pairs)
@@ -199,6 +200,27 @@ def make_skeleton(
             "edges and swap", expected=f"pairs of indices from 0 to {count - 1}", got=f"{error}"[:160],
             fix="Count the points from 0.",
         ) from error  # fmt: skip
+
+
+def _apart(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that differ: a number behind those that occur twice or are empty, of their place or the next free one."""
+    taken, found = set(names), []
+    for place, name in enumerate(names):
+        numbered = (f"{name} {number}".strip() for number in itertools.count(place))
+        unique = name and names.count(name) == 1
+        found.append(name if unique else next(each for each in numbered if each not in taken))
+        taken.add(found[-1])
+    return tuple(found)
+
+
+def fingerprint(model: FewShotPose) -> str:
+    """16 hex digits that tell a model's weights and options from others'."""
+    found = hashlib.sha256(repr(model).encode() + repr(sorted(model.visual.settings.items())).encode())
+    prior = {key: value for key, value in vars(model.prior).items() if not key.startswith("_")}
+    found.update(repr(sorted(prior.items(), key=str)).encode())
+    for name, value in model.state_dict().items():
+        found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def digest(picture: UInt8[np.ndarray, "h w 3"]) -> str:
@@ -271,15 +293,28 @@ def make_shots(picture: Picture, clicks: Any, box: Any, size: int) -> tuple[Shot
     return tuple(Shot(crop, at, seen, identity, picture.name) for crop, at in zip(crops, places, strict=True))
 
 
+def box_around(points: Float[np.ndarray, "K 2"], size: tuple[int, int]) -> Float[np.ndarray, "4"] | None:
+    """The box of an object with these points; None where they are too few or too near each other to tell its size.
+
+    Args:
+        points: In pixels.
+        size: Width and height of the picture.
+    """
+    low, high = (points.min(axis=0), points.max(axis=0)) if len(points) > 1 else (np.zeros(2), np.zeros(2))
+    extent = (high - low).max()
+    if extent < SMALLEST * max(size):
+        return None
+    margin = MARGIN * extent
+    return np.concatenate([low - margin, high - low + 2 * margin])
+
+
 def _around(points: Float[np.ndarray, "K 2"], size: tuple[int, int]) -> list[Square]:
     """Squares from the one around clicked points to the one around the whole picture."""
     whole = crop_square(whole_box(size))
-    low, high = points.min(axis=0), points.max(axis=0)
-    extent = (high - low).max()
-    if len(points) < 2 or extent < SMALLEST * whole.side:  # too few to tell how large the object is
+    box = box_around(points, size)
+    if box is None:
         return [whole]
-    margin = MARGIN * extent
-    tight = crop_square(np.concatenate([low - margin, high - low + 2 * margin]))
+    tight = crop_square(box)
     if whole.side < STEP * tight.side:
         return [tight]
     between = Square((tight.x + whole.x) / 2, (tight.y + whole.y) / 2, (tight.side * whole.side) ** 0.5)

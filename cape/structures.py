@@ -87,6 +87,18 @@ class Episode(NamedTuple):
     """Row in the table of pairs; orders the results of an evaluation."""
 
 
+class Shown(NamedTuple):
+    """What support pictures show of each keypoint in each of the R ways to see them, before anything is asked."""
+
+    appearance: Float[Tensor, "B R K C"]
+    """Pooled features as the backbone gives them."""
+    shown: Bool[Tensor, "B R K"]
+    """Keypoints that have an appearance."""
+    places: Float[Tensor, "B R K 2"]
+    """As for `Tokens`, like `doubt`."""
+    doubt: Float[Tensor, "B R"]
+
+
 class Tokens(NamedTuple):
     """A compiled prompt: all that depends on support and names, and nothing that depends on the query.
 

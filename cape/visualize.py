@@ -114,3 +114,9 @@ def encode_png(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
     """An RGB picture as the bytes of a PNG file."""
     _, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
     return data.tobytes()
+
+
+def encode_jpeg(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
+    """An RGB picture as the bytes of a JPEG file: a tenth of a PNG's of photographs, and not exact."""
+    _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 80])
+    return data.tobytes()

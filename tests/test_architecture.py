@@ -43,7 +43,7 @@ LAYERS = [
     },
     {"checkpoints", "released", "visualize", "formats", "runs", "prompting", "weights"},
     {"features", "figures", "prediction"},
-    {"inference", "export", "complexity", "maps"},
+    {"inference", "export", "complexity", "maps", "search"},
     {"loops"},
     {"averaging"},
     {"hooks"},

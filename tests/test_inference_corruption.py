@@ -8,7 +8,7 @@ import torch
 
 from cape.data.corruption import CLEAN, KINDS, SUPPORT_KINDS, TEXT_KINDS, Corruption
 from cape.data.drawn import Drawn
-from cape.data.episodes import Episodes, collate_episodes, pose_table
+from cape.data.episodes import Episodes, Pairs, collate_episodes, pose_table
 from cape.errors import UsageError
 from cape.features import encode_pairs, make_bank
 from cape.inference import Encoded, predict_all, predict_episodes, predict_pairs, score_predictions
@@ -98,6 +98,25 @@ def test_every_keypoint_keeps_its_own_name_and_click(episodes: Episodes, removed
             width = labels.mask.shape[1]
             assert torch.equal(one.mask, other.mask[:width])
             torch.testing.assert_close(one.proposals[one.mask], other.proposals[:width][one.mask], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("damage", [CLEAN, Corruption(kind="occluded", rate=1.0)], ids=["clean", "occluded"])
+def test_turned_supports_are_encoded_once_each(episodes: Episodes, damage: Corruption) -> None:
+    """However many prompts share them, and in their turns alone; the answer is that of each episode by itself."""
+    pairs = Pairs(np.array([[0, 1, 5], [0, 1, 6], [0, 2, 5], [2, 1, 7]]), {})
+    shared = Episodes(source=episodes.source, pairs=pairs, size=64)
+    page, seen = model(prior={"type": "TurnedFit", "rotations": 2}), []
+    hook = page.visual.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    found = [pose for _, poses in predict_episodes(page, shared, corruption=damage) for pose in poses]
+    assert sum(seen) == 4 * 3 + 3
+    hook.remove()
+    if damage is CLEAN:
+        alone = page(*collate_episodes([*shared]), mode="predict")
+        for one, other in zip(alone, found, strict=True):
+            assert one.pair == other.pair
+            torch.testing.assert_close(
+                one.proposals[: len(other.mask)], other.proposals[: len(one.mask)], atol=1e-3, rtol=0
+            )
 
 
 def test_without_clicks_the_names_alone_are_asked(episodes: Episodes) -> None:

@@ -105,6 +105,24 @@ def test_batches_and_company_do_not_matter(predictor: Predictor, cat: Cat, promp
     assert same(predictor(prompt, cat.pictures[3], boxes=[cat.boxes[3]])[0], together[3])
 
 
+def test_a_second_look_is_nearer(predictor: Predictor, cat: Cat, prompt: Prompt) -> None:
+    """An object in a corner of a large picture; whichever answer is surer counts, and boxes are looked at once."""
+    corners = [cv2.copyMakeBorder(each, 10, 120, 130, 0, cv2.BORDER_REPLICATE) for each in cat.pictures[1:]]
+    once, twice = (predictor(prompt, corners, zoom=zoom) for zoom in (False, True))
+    errors = [
+        np.concatenate([cat.error(found._replace(points=found.points - (130, 10)), place)
+                        for place, found in enumerate(several, start=1)])
+        for several in (once, twice)
+    ]  # fmt: skip
+    assert np.median(errors[1]) < 0.6 * np.median(errors[0])
+    assert all(each.score >= other.score for each, other in zip(twice, once, strict=True))
+    assert all(each.box.tolist() == [0, 0, 322, 322] for each in twice)
+    assert any(each.seen.side < 322 for each in twice) and all(each.seen.side == 322 for each in once)
+    boxed = {"images": corners[0], "boxes": [130 + cat.boxes[1][0], 10 + cat.boxes[1][1], *cat.boxes[1][2:]]}
+    (given,), (plain,) = predictor(prompt, **boxed), predictor(prompt, **boxed, zoom=False)
+    assert same(given, plain, within=1e-9) and given.seen.side == max(cat.boxes[1][2:])
+
+
 def test_points_follow_the_picture(predictor: Predictor, cat: Cat, prompt: Prompt) -> None:
     """A wider frame moves them, a larger picture scales them."""
     (plain,) = predictor(prompt, cat.pictures[2], boxes=cat.boxes[2])
@@ -251,6 +269,8 @@ def test_sides_are_inferred_from_names(predictor: Predictor, cat: Cat) -> None:
         assert made.skeleton.swap == expected
     twice = predictor.prompt(images=cat.pictures[0], points=clicks, names=["ear", "ear", ""])
     assert twice.texts == ("ear", "ear", "") and len(set(twice.skeleton.names)) == 3
+    taken = predictor.prompt(images=cat.pictures[0], points=clicks, names=["ear", "ear", "ear 0"])
+    assert taken.skeleton.names == ("ear 1", "ear 2", "ear 0")
 
 
 def test_sides_change_places_in_the_mirrored_turns(predictor: Predictor, cat: Cat) -> None:

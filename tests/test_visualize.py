@@ -10,7 +10,16 @@ from cape.data.drawn import Drawn
 from cape.data.transforms import to_crop
 from cape.data.whole import WholePicture
 from cape.skeleton import Skeleton
-from cape.visualize import Tile, contact_sheet, draw_pose, encode_png, enlarge, keypoint_colours, official_crop
+from cape.visualize import (
+    Tile,
+    contact_sheet,
+    draw_pose,
+    encode_jpeg,
+    encode_png,
+    enlarge,
+    keypoint_colours,
+    official_crop,
+)
 
 GREY = np.full((200, 200, 3), 90, dtype=np.uint8)
 POINTS = np.array([[40.0, 60.0], [150.0, 60.0], [100.0, 160.0]])
@@ -51,6 +60,8 @@ def test_sheet_and_png() -> None:
     red = np.zeros((5, 7, 3), dtype=np.uint8)
     red[..., 0] = 255
     assert Image.open(io.BytesIO(encode_png(red))).getpixel((3, 2)) == (255, 0, 0)
+    close = Image.open(io.BytesIO(encode_jpeg(red)))
+    assert close.format == "JPEG" and np.abs(np.subtract(close.getpixel((3, 2)), (255, 0, 0))).max() < 5
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (8, 16), (7, 5)])

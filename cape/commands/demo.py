@@ -33,7 +33,9 @@ def demo(
     ] = "cape-lite",
     queries: Annotated[int, typer.Option(min=1, max=12, help="Query pictures drawn per category.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Of the copies or the episodes.")] = 1,
-    out: Annotated[Path, typer.Option(help="The overlay, a PNG.")] = Path("outputs/demo.png"),
+    out: Annotated[Path, typer.Option(help="The overlay: a PNG, or a JPEG if it ends in .jpg.")] = Path(
+        "outputs/demo.png"
+    ),
 ) -> None:
     """Find keypoints on pictures from one annotated example, without training and without network.
 
@@ -48,7 +50,7 @@ def demo(
     from cape.data.episodes import pose_table
     from cape.evaluation.report import make_report
     from cape.inference import score_predictions
-    from cape.visualize import contact_sheet, encode_png
+    from cape.visualize import contact_sheet, encode_jpeg, encode_png
 
     check_writable(out)
     if annotations is not None:
@@ -71,7 +73,8 @@ def demo(
         _row(source, table, pairs, found[method], category, queries)
         for category in dict.fromkeys(_categories(table, pairs).tolist())
     ]
-    write_atomically(out, encode_png(contact_sheet(rows)))
+    encode = encode_jpeg if out.suffix.lower() in (".jpg", ".jpeg") else encode_png
+    write_atomically(out, encode(contact_sheet(rows)))
     say(f"Left: the support, as clicked. Right: predictions; red lines run to the truth. Written to {out}")
 
 

@@ -1,27 +1,20 @@
 """`cape predict`: the keypoints of a prompt on many pictures, in a file that annotation tools read."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cape.commands import run
-from cape.errors import CapeError, FormatError, PictureError, UsageError
-from cape.files import check_writable, write_atomically
+from cape.errors import CapeError, FormatError, UsageError
+from cape.files import check_writable
 
 if TYPE_CHECKING:
-    from numpy import ndarray
-
     from cape.commands.labelled import Labelled
-    from cape.commands.partial import Partial, Record
-    from cape.data.inputs import Picture
-    from cape.predictor import Predictor
+    from cape.commands.partial import Record
     from cape.prompting import Prompt
-
-HELD = 2**29
-"""Bytes of decoded pictures that may wait for a full batch."""
 
 
 def predict(
@@ -41,6 +34,15 @@ def predict(
     category: Annotated[
         str | None, typer.Option(help="What the objects are called in OUT (default: the prompt's file name).")
     ] = None,
+    instances: Annotated[
+        int, typer.Option(min=1, help="Objects a picture at most, without --boxes; above 1 each picture is searched.")
+    ] = 1,
+    sure: Annotated[
+        float, typer.Option(min=0, max=1, help="With several --instances: leave out poses of a lower score.")
+    ] = 0.5,
+    zoom: Annotated[
+        bool, typer.Option("--zoom/--no-zoom", help="Without boxes: look again, from nearer, at what was found.")
+    ] = True,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 16,
     model: Annotated[str, typer.Option(help="cape-lite, or a .safetensors file.")] = "cape-lite",
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
@@ -51,8 +53,10 @@ def predict(
 ) -> None:
     """Find a prompt's keypoints on many pictures.
 
-    Without --boxes it looks at whole pictures, one object in each. With --boxes it looks at every box of a picture, at
-    no place where the labels list a picture without any, and at the whole of a picture that they do not list.
+    Without --boxes it looks at whole pictures, one object in each, and again at where it found the object: twice the
+    work, unless --no-zoom. With --instances 5 it searches each picture for up to five, which is 20 to 70 looks. With
+    --boxes it looks at every box of a picture, at no place where the labels list a picture without any, and at the
+    whole of a picture that they do not list.
 
     While it runs, what it found stands in OUT.partial; after a kill the same command with --resume goes on from there.
     A frame of a video is the picture clip.mp4#12. Scores are from 0 to 1, and not calibrated.
@@ -63,11 +67,14 @@ def predict(
 
     from cape.commands.console import say
     from cape.commands.labelled import Labelled
+    from cape.commands.looking import Job
     from cape.commands.partial import Partial
-    from cape.data.inputs import names_of
+    from cape.data.inputs import READABLE, left_out, names_of
     from cape.predictor import load
     from cape.prompting import Prompt
 
+    if instances > 1 and boxes is not None:
+        raise UsageError("--instances", expected="no --boxes with it", got=boxes, fix="Leave out one of the two.")
     loaded = Prompt.load(prompt)
     files, root = names_of(source), _root(source)
     kind = category or prompt.stem
@@ -80,18 +87,23 @@ def predict(
         "model": predictor.fingerprint,
         "source": str(Path(source).absolute()),
         "boxes": "" if given is None else _digest(given),
+        "zoom": str(zoom),
+        "instances": f"{instances} above {sure}" if instances > 1 else "1",
     }
     path, count = out.with_name(f"{out.name}.partial"), len(loaded.skeleton)
     with Partial(path, asked, count=count, resume=resume, anew=overwrite) as partial:
         if partial.records:
             say(f"{len(partial.records)} pictures are done already.")
-        job = _Job(
+        job = Job(
             predictor=predictor,
             prompt=predictor.compiled(loaded),
             root=root,
             given=given,
             draw=draw,
             least=least,
+            zoom=zoom,
+            instances=instances,
+            sure=sure,
             batch_size=batch_size,
             lenient=lenient,
             partial=partial,
@@ -107,139 +119,9 @@ def predict(
     if job.prompt is not loaded:
         say(f"The prompt was made with another model, and compiled again with {predictor.name}.")
     job.report(found, out)
-
-
-class _Job:
-    """One run over the pictures."""
-
-    def __init__(
-        self,
-        *,
-        predictor: "Predictor",
-        prompt: "Prompt",
-        root: Path,
-        given: "Labelled | None",
-        draw: Path | None,
-        least: float,
-        batch_size: int,
-        lenient: bool,
-        partial: "Partial",
-    ) -> None:
-        self.predictor, self.prompt, self.root, self.given, self.partial = predictor, prompt, root, given, partial
-        self.draw, self.least, self.batch_size, self.lenient = draw, least, batch_size, lenient
-        self.failed: list[PictureError] = []
-        self.whole = 0
-        self.order: dict[str, None] = {}
-
-    def run(self, files: Sequence[str]) -> "list[Record]":
-        """Look at every picture that is not done; all of them, in order."""
-        from cape.commands.console import progress
-        from cape.data.inputs import VIDEOS
-
-        films = any(Path(file).suffix.lower() in VIDEOS for file in files)
-        with progress((), "predict", total=None if films else len(files), unit=" pictures") as bar:
-            for batch in self._batches(files):
-                self._look(batch)
-                bar.update(len(self.order) + len(self.failed) - bar.n)
-        if not self.order:
-            first = self.failed[0] if self.failed else None
-            raise PictureError(
-                str(self.root), expected="a picture that can be read",
-                got=f"none of {len(self.failed)}; the first: {first}", fix="Give others.",
-            )  # fmt: skip
-        return [self.partial.records[name] for name in self.order]
-
-    def report(self, found: "Sequence[Record]", out: Path) -> None:
-        """What came of it."""
-        from cape.commands.console import say
-
-        scored = [(score, each.picture) for each in found for score in each.score(self.prompt.asked)]
-        mean = sum(score for score, _ in scored) / max(1, len(scored))
-        say(f"{len(found)} pictures, {len(scored)} poses, mean score {mean:.3f}. Written to {out}")
-        if self.given is not None and self.whole:
-            say(f"{self.whole} pictures are not in {self.given.text}: looked at whole.")
-        if scored:
-            say("Least sure:")
-        for score, picture in sorted(scored)[:5]:
-            say(f"  {score:.3f}  {picture}")
-        if self.failed:
-            say(f"{len(self.failed)} pictures could not be used:")
-        for error in self.failed:
-            say(f"  {error}")
-
-    def _batches(self, files: Sequence[str]) -> "Iterator[list[_Look]]":
-        """Pictures that are not done; those before a broken one come before its error."""
-        from cape.data.inputs import VIDEOS, pictures_of
-
-        batch: list[_Look] = []
-        for file in files:
-            try:
-                if Path(file).suffix.lower() not in VIDEOS and self._is_done(self._name(file)):
-                    continue
-                for picture in pictures_of(file):
-                    if self._is_done(self._name(picture.name)):
-                        continue
-                    batch.append(self._look_at(picture))
-                    self.order[batch[-1].name] = None
-                    if len(batch) == self.batch_size or sum(each.picture.pixels.nbytes for each in batch) > HELD:
-                        yield batch
-                        batch = []
-            except PictureError as error:
-                if not self.lenient:
-                    yield batch
-                    raise
-                self.failed.append(error)
-        yield batch
-
-    def _name(self, path: str) -> str:
-        return Path(path).relative_to(self.root).as_posix()
-
-    def _overlay(self, name: str) -> Path | None:
-        return None if self.draw is None else self.draw / f"{name}.png"
-
-    def _is_done(self, name: str) -> bool:
-        overlay = self._overlay(name)
-        done = name in self.partial.records and (overlay is None or overlay.exists())
-        if done:
-            self.order[name] = None
-        return done
-
-    def _look_at(self, picture: "Picture") -> "_Look":
-        from cape.commands.labelled import check_size
-
-        name = self._name(picture.name)
-        labelled = None if self.given is None else self.given.find(name)
-        if labelled is None:
-            self.whole += 1
-            return _Look(name, picture, [None])
-        check_size(picture.name, (picture.pixels.shape[1], picture.pixels.shape[0]), labelled)
-        return _Look(name, picture, [pose.box for pose in labelled.poses])
-
-    def _look(self, batch: "Sequence[_Look]") -> None:
-        from cape.commands.partial import record_of
-        from cape.visualize import encode_png
-
-        pixels = [each.picture.pixels for each in batch for _ in each.boxes]
-        boxes = [box for each in batch for box in each.boxes]
-        answers = iter(self.predictor(self.prompt, pixels, boxes, batch_size=self.batch_size))
-        records = []
-        for each in batch:
-            predictions = [next(answers) for _ in each.boxes]
-            scene, overlay = each.picture.pixels, self._overlay(each.name)
-            if overlay is not None:
-                for prediction in predictions:
-                    scene = prediction.draw(scene, least=self.least)
-                write_atomically(overlay, encode_png(scene))
-            records.append(record_of(each.name, (scene.shape[1], scene.shape[0]), predictions))
-        self.partial.add(records)
-
-
-class _Look(NamedTuple):
-    """A picture to look at, at each of its boxes; None is the whole of it."""
-
-    name: str
-    picture: "Picture"
-    boxes: "list[ndarray | None]"
+    unread = left_out(source)
+    if unread:
+        say(f"Left out: {unread}. cape reads {READABLE} and videos: convert them.")
 
 
 def _root(source: str) -> Path:

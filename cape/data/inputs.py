@@ -1,5 +1,7 @@
 """Pictures to predict on, wherever they come from: files, folders, patterns, videos, arrays, or any mixture of them."""
 
+import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +17,11 @@ from cape.data.whole import whole_box
 from cape.errors import PictureError, UsageError
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+READABLE = ", ".join(sorted(PICTURES))
 FAR = 1e6
 """No box lies further away, in pixels."""
+UNREAD = {".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".dng", ".cr2", ".nef", ".arw"}
+"""Pictures of formats that are not read: those of a folder are left out, and counted."""
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm"}
 
 Input = str | Path | np.ndarray | Image.Image
@@ -66,24 +71,42 @@ def names_of(inputs: str | Path) -> list[str]:
     Raises:
         UsageError: There is none.
     """
-    path = Path(inputs)
-    if path.is_dir():
-        found = sorted(str(each) for each in path.iterdir() if each.suffix.lower() in PICTURES | VIDEOS)
-    elif path.exists() or not set(str(inputs)) & set("*?["):
+    listed = _listed(inputs)
+    if listed is None:
         return [str(inputs)]
-    else:
-        root = Path(path.anchor)  # "" for a relative pattern
-        matching = root.glob(str(path.relative_to(root)))
-        found = sorted(str(each) for each in matching if each.suffix.lower() in PICTURES | VIDEOS)
+    found = sorted(str(each) for each in listed if each.suffix.lower() in PICTURES | VIDEOS)
     if not found:
         raise UsageError(
-            str(inputs), expected=f"pictures ({', '.join(sorted(PICTURES))}) or videos", got="none",
-            fix="Check the folder or the pattern.",
+            str(inputs), expected=f"pictures ({READABLE}) or videos", got=left_out(inputs) or "none",
+            fix="Check the folder or the pattern, or convert the pictures.",
         )  # fmt: skip
     return found
 
 
+def left_out(inputs: str | Path) -> str:
+    """The pictures of a folder or pattern that `names_of` leaves out for their format, counted; "" if there are none.
+
+    For example "2 .gif, 1 .heic".
+    """
+    suffixes = Counter(each.suffix.lower() for each in _listed(inputs) or ())
+    return ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()) if suffix in UNREAD)
+
+
+def _listed(inputs: str | Path) -> list[Path] | None:
+    """Everything in a folder or that a pattern matches; None for a file."""
+    path = Path(inputs)
+    if path.is_dir():
+        return [*path.iterdir()]
+    if path.exists() or not set(str(inputs)) & set("*?["):
+        return None
+    root = Path(path.anchor)  # "" for a relative pattern
+    return [*root.glob(str(path.relative_to(root)))]
+
+
 def _of_path(inputs: str | Path) -> Iterator[Picture]:
+    unread = left_out(inputs)
+    if unread:
+        warnings.warn(f"{inputs}: left out {unread}, cape reads {READABLE} and videos: convert them", stacklevel=3)
     for name in names_of(inputs):
         if Path(name).suffix.lower() in VIDEOS:
             yield from _frames(name)
@@ -130,6 +153,8 @@ class Look(NamedTuple):
     square: Square
     box: Float[np.ndarray, "4"]
     """x, y, width, height in pixels."""
+    whole: bool = False
+    """Of a picture without a box."""
 
 
 def looks_at(inputs: Any, boxes: Iterable[Any] | None) -> Iterator[Look]:
@@ -198,4 +223,4 @@ def as_box(box: Any, where: str) -> Float[np.ndarray, "4"]:
 
 def _whole(picture: Picture) -> Look:
     height, width = picture.pixels.shape[:2]
-    return Look(picture, crop_square(whole_box((width, height))), np.array([0.0, 0.0, width, height]))
+    return Look(picture, crop_square(whole_box((width, height))), np.array([0.0, 0.0, width, height]), whole=True)

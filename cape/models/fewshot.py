@@ -32,7 +32,7 @@ from cape.losses.consistency import Teacher
 from cape.models.graphs.intervention import confounder_score
 from cape.models.layers import drop_modalities, start_projections
 from cape.registry import MODELS
-from cape.structures import Anchors, Branch, Found, Match, Pose, Tokens, View
+from cape.structures import Anchors, Branch, Found, Match, Pose, Shown, Tokens, View
 
 
 def poses(found: Found, mask: Bool[Tensor, "B K"], pair: Tensor) -> list[Pose]:
@@ -187,7 +187,7 @@ class FewShotPose(BaseModel):
 
     def prompt(
         self,
-        support: View,
+        support: View | Shown,
         names: Sequence[Sequence[str]],
         mask: Bool[Tensor, "B K"],
         mirror: Int64[Tensor, "B K"] | None = None,
@@ -195,7 +195,7 @@ class FewShotPose(BaseModel):
         """Keypoint tokens of a support set: all that depends on it, so it is computed once per prompt.
 
         Args:
-            support: Support views.
+            support: Support views, or what `look` made of them.
             names: Keypoint texts.
             mask: Keypoints that exist and may be asked for.
             mirror: See `Episode`; None: no keypoint has a counterpart.
@@ -212,8 +212,8 @@ class FewShotPose(BaseModel):
         # What the support pictures show at each keypoint, seen in R ways, and what it is called
         if mirror is None:
             mirror = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
-        views, doubt = self.prior.alternatives(support, mirror)  # [B, R, S, ...]
-        appearance, shown = self._appearance(views, mask)
+        appearance, shown, places, doubt = support if isinstance(support, Shown) else self.look(support, mirror)
+        shown = shown & mask[:, None]
         meaning, named = self._meaning(names, mask)
         if self.training:
             seen, named = drop_modalities(shown[:, 0], named, rates=self.modality_dropout)
@@ -233,20 +233,20 @@ class FewShotPose(BaseModel):
             tokens = (text if self.visual_projection is None else visual)[:, :, None]
             present = (shown | named)[:, :, None]
         return Tokens(
-            tokens, present, appearance * shown[..., None], shown, views.points.mean(dim=2), doubt,
+            tokens, present, appearance * shown[..., None], shown, places, doubt,
             canonical=text[:, 0] if self.null is None else torch.where(named[:, 0, :, None], text[:, 0], self.null),
         )  # fmt: skip
 
-    def _appearance(
-        self, views: View, mask: Bool[Tensor, "B K"]
-    ) -> tuple[Float[Tensor, "B R K C"], Bool[Tensor, "B R K"]]:
-        batch, ways, shots = views.image.shape[:3]
-        size = (batch, ways, mask.shape[1])
+    def look(self, support: View, mirror: Int64[Tensor, "B K"]) -> Shown:
+        """What support views show, whatever they are called: what a prompt costs, with a prior that turns them most."""
+        views, doubt = self.prior.alternatives(support, mirror)  # [B, R, S, ...]
+        (batch, ways, shots), places = views.image.shape[:3], views.points.mean(dim=2)
         if self.support is None:
-            return views.points.new_zeros(*size, self.visual.channels), mask.new_zeros(size)
+            nothing = views.visible.any(dim=2) & False
+            return Shown(places.new_zeros(*nothing.shape, self.visual.channels), nothing, places, doubt)
         feature = self.visual(views.image.flatten(0, 2)).unflatten(0, (batch * ways, shots))
         pooled, shown = self.support(feature, views.points.flatten(0, 1), views.visible.flatten(0, 1))
-        return pooled.view(*size, -1), shown.view(size) & mask[:, None]
+        return Shown(pooled.unflatten(0, (batch, ways)), shown.unflatten(0, (batch, ways)), places, doubt)
 
     def _meaning(
         self, names: Sequence[Sequence[str]], mask: Bool[Tensor, "B K"]

@@ -15,6 +15,8 @@ from safetensors.torch import save_file
 
 from cape.checkpoints import save_weights
 from cape.commands import main
+from cape.commands.predict import main as predict
+from cape.commands.prompt import main as compile_prompt
 from cape.configuration import load_config, parse_options
 from cape.data.drawn import Drawn
 from cape.engine import make_model
@@ -113,3 +115,28 @@ def fishes(tmp_path: Path) -> SimpleNamespace:
     skeleton = category.skeleton
     clicks.write_text(json.dumps({"points": points, "names": skeleton.names, "edges": skeleton.edges}))
     return SimpleNamespace(folder=folder, clicks=clicks, points=points, skeleton=skeleton, instances=source.instances)
+
+
+@pytest.fixture(scope="session")
+def compiled() -> dict[str, bytes]:
+    """The prompt of the first fish, once it is made: every test's fish are the same."""
+    return {}
+
+
+@pytest.fixture
+def ask(fishes, checkpoint, compiled, tmp_path: Path) -> SimpleNamespace:
+    """A compiled prompt, `out`, `partial`, and `ask.run(*arguments)`, on the five fish unless they say --source."""
+    weights, out = checkpoint("visual"), tmp_path / "poses.json"
+    common = ["--model", str(weights), "--device", "cpu"]
+    prompt = tmp_path / "fish.prompt"
+    image = str(fishes.folder / "f0.png")
+    if not compiled:
+        assert compile_prompt(["--image", image, "--points", str(fishes.clicks), "--out", str(prompt), *common]) == 0
+        compiled["fish"] = prompt.read_bytes()
+    prompt.write_bytes(compiled["fish"])
+
+    def run(*arguments: object) -> int:
+        usual = ["--prompt", prompt, "--source", fishes.folder, "--out", out, *common]
+        return predict([str(each) for each in (*usual, *arguments)])
+
+    return SimpleNamespace(run=run, out=out, partial=tmp_path / "poses.json.partial", prompt=prompt, common=common)

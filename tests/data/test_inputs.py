@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cape.data.inputs import looks_at, names_of, pictures_of
+from cape.data.inputs import left_out, looks_at, names_of, pictures_of
 from cape.errors import CapeError, PictureError, UsageError
 
 
@@ -35,6 +35,17 @@ def test_files_folders_patterns_and_mixtures(folder: Path, monkeypatch: pytest.M
     odd = folder / "what[1].png"
     Image.new("RGB", (5, 5)).save(odd)
     assert names(odd) == ["what[1].png"]  # a file that exists is no pattern
+
+
+def test_pictures_of_other_formats_are_left_out_and_counted(folder: Path) -> None:
+    assert left_out(folder) == "" == left_out(folder / "b.png")
+    for name in ("x.gif", "y.GIF", "z.heic"):
+        (folder / name).write_bytes(b"")
+    assert left_out(folder) == "2 .gif, 1 .heic" and left_out(str(folder / "z.*")) == "1 .heic"
+    with pytest.warns(UserWarning, match="left out 2 .gif, 1 .heic, cape reads .bmp, .jpeg"):
+        assert names(folder) == ["a.JPG", "b.png", "c.jpeg"]
+    with pytest.raises(UsageError, match=r"got 2 \.gif"):
+        names_of(str(folder / "*.[gG]*"))
 
 
 def test_arrays_and_pillow_pictures(folder: Path) -> None:
