@@ -23,6 +23,7 @@ LAYERS = [
         "losses",
         "evaluation.pck",
         "evaluation.comparison",
+        "evaluation.interventions",
         "evaluation.protocol",
         "evaluation.robustness",
         "evaluation.supports",

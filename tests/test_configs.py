@@ -1,18 +1,25 @@
 """Every config in configs/: short, complete, buildable; one real, narrow step for each distinct model."""
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.optim.scheduler import CosineAnnealingLR, LinearLR
 
 from cape.configuration import load_config
 from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes, collate_episodes
+from cape.data.people import SKELETONS, JoinedPeople, People, PersonCrops
+from cape.data.skeletons import read_skeleton
+from cape.data.topdown import Stage
 from cape.engine import make_model
 from cape.registry import HOOKS, LOOPS, METRICS
 
-CONFIGS = sorted(path for path in (Path(__file__).parents[1] / "configs").glob("*.py") if path.name[0] != "_")
+ALL = sorted(path for path in (Path(__file__).parents[1] / "configs").glob("*.py") if path.name[0] != "_")
+PEOPLE = [path for path in ALL if path.name.startswith(("cigpose", "rtmpose"))]
+CONFIGS = [path for path in ALL if path not in PEOPLE]
 SPLITS = {kind: [path for path in CONFIGS if path.name.startswith(f"cape_{kind}_split")] for kind in ("flf", "dlf")}
 DISTINCT = [
     path
@@ -21,7 +28,7 @@ DISTINCT = [
 ]
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 def test_leaf_is_short_and_described(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= 40
@@ -73,3 +80,117 @@ def test_one_narrow_step(path: Path) -> None:
     assert loss.isfinite()
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     assert sum(parameter.grad is not None for parameter in learning) == len(learning)
+
+
+OFFICIAL = [path for path in PEOPLE if "_" in path.stem and path.stem != "cigpose_lite"]
+NETS = {"m": (0.67, 0.75, 768), "l": (1.0, 1.0, 1024), "x": (1.33, 1.25, 1280)}
+# Specification §5: interventions in training, graph layers, learning rate, clipping, first epoch of the second stage.
+RECIPES = {
+    "coco-wholebody": (13, 1, 2e-3, 35, 270),
+    "coco-ubody-wholebody": (13, 1, 2e-3, 35, 270),
+    "coco": (1, 1, 1e-3, 35, 390),
+    "crowdpose": (1, 2, 4e-5, None, 180),
+}
+
+
+def test_there_is_a_config_for_every_row_and_a_baseline_for_each():
+    cigpose = [path.stem.removeprefix("cigpose-") for path in OFFICIAL if path.stem.startswith("cigpose-")]
+    rtmpose = [path.stem.removeprefix("rtmpose-") for path in OFFICIAL if path.stem.startswith("rtmpose-")]
+    assert len(cigpose) == 14 and cigpose == rtmpose
+    assert "l_8xb32-420e_coco-wholebody-384x288" in cigpose  # the one that the official README names
+
+
+@pytest.mark.parametrize("path", OFFICIAL, ids=lambda path: path.stem)
+def test_people_configs_are_what_their_names_say(path: Path) -> None:
+    pattern = r"(cig|rtm)pose-([mlx])_(\d)xb(\d+)-(\d+)e_(.+)-(\d+)x(\d+)"
+    method, net, _, batch, epochs, data, height, width = re.fullmatch(pattern, path.stem).groups()
+    config = load_config(path)
+    model = config.model
+    interventions, layers, rate, clip, second = RECIPES[data]
+    assert config.train_dataloader.batch_size == int(batch) and config.train_cfg.max_epochs == int(epochs)
+    assert tuple(model.size) == (int(width), int(height))
+    backbone = model.backbone
+    assert (backbone.deepen_factor, backbone.widen_factor, model.embedding.channels) == NETS[net]
+    wide = method == "cig" and "wholebody" in data and height == "384"
+    assert (model.embedding.width, model.embedding.query) == ((512, 256) if wide else (256, 128))
+    if method == "cig":
+        assert (model.intervention.train, model.intervention.test, model.graph.layers) == (interventions, 1, layers)
+        assert model.consistency_weight == 0.1
+    else:
+        assert model.intervention is None and model.graph is None and model.consistency_weight == 0
+    assert config.optim_wrapper.optimizer.lr == rate and (config.optim_wrapper.clip_grad or {}).get("max_norm") == clip
+    first, after = (Stage.of(each) for each in config.train_dataloader.dataset.stages)
+    assert (first.shift, first.hole, after.shift, after.hole, after.epoch) == (0.16, 1.0, 0.0, 0.5, second)
+    if net == "x":
+        assert first.scale == after.scale == (0.5, 1.5) and first.rotation == after.rotation == 90
+    else:
+        assert (first.scale, first.rotation, after.scale, after.rotation) == ((0.6, 1.4), 80, (0.75, 1.25), 60)
+
+
+def sources_of(options: dict) -> list[dict]:
+    """The data sets that are joined, or the one."""
+    return options["sources"] if options["type"] == "JoinedPeople" else [options]
+
+
+@pytest.mark.parametrize("path", PEOPLE, ids=lambda path: path.stem)
+def test_people_configs_agree_with_themselves(path: Path) -> None:
+    config = load_config(path)
+    skeleton = config.model.skeleton
+    for subset in ("train", "val"):
+        crops = config[f"{subset}_dataloader"].dataset
+        assert set(crops) - {"type"} <= set(inspect.signature(PersonCrops).parameters)
+        assert tuple(crops.size) == tuple(config.model.size)
+        # 4.9 and 5.66 at 192 x 256, 6 and 6.93 at 288 x 384
+        assert all(abs(sigma - (side / 8) ** 0.5) < 0.01 for sigma, side in zip(crops.sigma, crops.size, strict=True))
+        for source in sources_of(crops.source):
+            assert set(source) - {"type"} <= set(inspect.signature(People).parameters)
+            assert SKELETONS[source["kind"]] == skeleton
+    assert set(config.train_dataloader.dataset.source) - {"type"} <= {
+        *inspect.signature(JoinedPeople).parameters,
+        *inspect.signature(People).parameters,
+    }
+    starts = [Stage.of(each).epoch for each in config.train_dataloader.dataset.stages]
+    assert starts[0] == 0 and max(starts) < config.train_cfg.max_epochs
+    assert "stages" not in config.val_dataloader.dataset
+    detected = "detections" in config.val_dataloader.dataset.source
+    assert detected == (skeleton != "coco" and path.stem != "cigpose_lite")
+    assert config.val_evaluator.kind == skeleton
+    interventions = (config.model.intervention or {}).get("train", 0)
+    assert interventions <= len(read_skeleton(skeleton))
+    assert config.train_cfg.max_epochs % config.train_cfg.val_interval == 0
+    known = set(inspect.signature(METRICS.get(config.val_evaluator.type)).parameters)
+    assert set(config.val_evaluator) - {"type"} <= known
+    assert LOOPS.get(config.val_cfg.type) is not None
+
+
+# Learning rate, relative to the base, at the start of epochs (specification §5).
+RATES = {
+    "coco-wholebody": {100: 1, 135: 1, 270: 0.05, 300: 0.05, 330: 0.05, 420: 0.001},
+    "coco": {100: 1, 210: 1, 420: 0.05},
+    "crowdpose": {50: 1, 105: 1, 210: 0.05},
+}
+
+
+@pytest.mark.parametrize("data", RATES)
+def test_the_learning_rate_follows_the_table(data: str) -> None:
+    batch, epochs = {"coco-wholebody": ("8xb64", 420), "coco": ("1xb256", 420), "crowdpose": ("1xb64", 210)}[data]
+    config = load_config(f"cigpose-l_{batch}-{epochs}e_{data}-256x192")
+    base, steps = config.optim_wrapper.optimizer.lr, 25
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=base)
+    kinds = {"LinearLR": LinearLR, "CosineAnnealingLR": CosineAnnealingLR}
+    schedulers = []
+    for options in config.param_scheduler:
+        rest = {key: value for key, value in options.items() if key not in ("type", "convert_to_iter_based")}
+        if options.get("convert_to_iter_based"):
+            schedulers.append(kinds[options.type].build_iter_from_epoch(optimizer, **rest, epoch_length=steps))
+        else:
+            schedulers.append(kinds[options.type](optimizer, **rest))
+    rates = []
+    for _ in range(epochs * steps + 1):
+        rates.append(optimizer.param_groups[0]["lr"] / base)
+        optimizer.step()
+        for each in schedulers:
+            each.step()
+    assert rates[0] == pytest.approx(1e-5)
+    for epoch, expected in RATES[data].items():
+        assert rates[epoch * steps] == pytest.approx(expected, rel=0.02), epoch

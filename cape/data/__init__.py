@@ -9,6 +9,18 @@ from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes
 from cape.data.joined import Joined
 from cape.data.mp100 import MP100
+from cape.data.people import JoinedPeople, People, PersonCrops
 from cape.data.permitted import Permitted
 
-__all__ = ["MP100", "Category", "CocoKeypoints", "Drawn", "Episodes", "Joined", "Permitted"]
+__all__ = [
+    "MP100",
+    "Category",
+    "CocoKeypoints",
+    "Drawn",
+    "Episodes",
+    "Joined",
+    "JoinedPeople",
+    "People",
+    "Permitted",
+    "PersonCrops",
+]

@@ -1,0 +1,168 @@
+"""AP and AR of people's keypoints, as COCO, COCO-WholeBody and CrowdPose define them: mmpose's metrics, configured.
+
+The score of a person is the box's times the mean of the keypoint scores above 0.2; of two people whose object keypoint
+similarity is above 0.9 the better stays (specification §5). Every part of the whole body is ranked by this one score,
+though a file may hold a score for each part, which the evaluation code would prefer.
+
+Four readings of the evaluation code, xtcocotools, which the official figures have, too: the area of a part is the
+whole person's; the area of a prediction, by which AP(M) and AP(L) pass over what is not of their size, is the extent of
+its body keypoints; a person none of whose keypoints of a part is labelled is ignored for that part, what is found of
+them included; and a predicted part without one keypoint score above 0 is no prediction.
+"""
+
+import contextlib
+import io
+import math
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+
+from cape import compat
+from cape.data.skeletons import read_sigmas
+from cape.errors import AnnotationError, DataError, UsageError
+from cape.registry import METRICS
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "coco_wholebody": {},
+    "coco": {},
+    "crowdpose": {"use_area": False, "iou_type": "keypoints_crowd"},
+}
+"""What mmpose's metrics are told besides."""
+_NOWHERE = -1e5  # pixels: a keypoint there is similar to none
+
+
+@METRICS.register_module()
+class KeypointAP(BaseMetric):
+    """AP and AR over object keypoint similarities of 0.5 to 0.95, as fractions; NaN where nobody counts.
+
+    `AP`, `AP50`, `AR` and so on. Of the whole body they are those of all 133 keypoints, and those of its parts are
+    `body/AP`, `foot/AP`, `face/AP`, `left_hand/AP`, `right_hand/AP`; `hand/AP` is the mean of the two hands, which the
+    papers' tables do not define. CrowdPose has `AP(easy)`, `AP(medium)` and `AP(hard)`, by the crowd index of the
+    picture (below 0.2, below 0.8, else), and no sizes; its areas are 0.53 times the box.
+
+    A sample has `id` (of two with the same one counts), `img_id`, `pred_instances` with `keypoints` [1, K, 2] in pixels
+    of the picture and `keypoint_scores` [1, K], and `gt_instances` with the `bbox_scores` and `bbox_scales` of the box.
+
+    Args:
+        kind: Which definition.
+        annotations: The annotation file. None: that of the data set, if it says so.
+        keypoint_threshold: Keypoints of a lower score do not count in the score of a person.
+        similarity: People more alike than this are the same.
+        collect_device: Where the results of several processes meet, as mmengine means it.
+    """
+
+    default_prefix = ""
+
+    def __init__(
+        self,
+        *,
+        kind: Literal["coco_wholebody", "coco", "crowdpose"] = "coco_wholebody",
+        annotations: str | None = None,
+        keypoint_threshold: float = 0.2,
+        similarity: float = 0.9,
+        collect_device: str = "cpu",
+    ) -> None:
+        super().__init__(collect_device=collect_device)
+        self.kind, self.annotations = kind, annotations
+        self.options = {"keypoint_score_thr": keypoint_threshold, "nms_thr": similarity, "score_mode": "bbox_keypoint"}
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Keep the predictions of one batch.
+
+        Args:
+            data_batch: Not looked at.
+            data_samples: As the class says; mmengine has made dictionaries of them.
+        """
+        del data_batch
+        for sample in data_samples:
+            found, box = sample["pred_instances"], sample["gt_instances"]
+            points, scores = np.asarray(found["keypoints"], float), np.asarray(found["keypoint_scores"], float)
+            lost = ~(np.isfinite(points).all(-1) & np.isfinite(scores))
+            points, scores = points.copy(), scores.copy()
+            points[lost], scores[lost] = _NOWHERE, 0.0  # a NaN would pass every threshold of similarity
+            prediction = {
+                "id": int(sample["id"]),
+                "img_id": int(sample["img_id"]),
+                "pred_instances": {"keypoints": points, "keypoint_scores": scores},
+                "gt_instances": {key: np.asarray(box[key], float) for key in ("bbox_scores", "bbox_scales")},
+            }
+            self.results.append(prediction)
+
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """The figures.
+
+        Raises:
+            DataError: There are no predictions, or of pictures that the annotation file does not have.
+            UsageError: No annotation file is known.
+            AnnotationError: The file is missing or is not one of this kind.
+        """
+        if not results:
+            raise DataError("evaluation", expected="predictions", got="none", fix="Check the data set.")
+        path = self.annotations or (self.dataset_meta or {}).get("annotations")
+        if path is None:
+            raise UsageError("KeypointAP", expected="an annotation file", got="none", fix="Set `annotations`.")
+        return figures_of(results, kind=self.kind, annotations=Path(path), options=self.options)
+
+
+def figures_of(
+    samples: list[dict[str, Any]], *, kind: str, annotations: Path, options: dict[str, Any] | None = None
+) -> dict[str, float]:
+    """The figures of `KeypointAP` for predictions that are at hand.
+
+    Args:
+        samples: As `KeypointAP` says.
+        kind: `coco_wholebody`, `coco` or `crowdpose`.
+        annotations: The annotation file.
+        options: Of mmpose's `CocoMetric`, whose defaults are ours.
+
+    Raises:
+        CapeError: As `KeypointAP.compute_metrics`.
+    """
+    compat.load_mmpose()
+    from cape.evaluation.oks import METRIC_OF
+
+    if not annotations.is_file():
+        raise AnnotationError(
+            str(annotations), expected="an annotation file", got="no such file", fix="Check the path."
+        )
+    with _quiet(), tempfile.TemporaryDirectory() as folder:
+        try:
+            metric = METRIC_OF[kind](
+                ann_file=str(annotations), outfile_prefix=f"{folder}/results", **SETTINGS[kind], **(options or {})
+            )
+            known = set(metric.coco.imgs)
+        except Exception as error:  # no schema is checked: a wrong file raises whatever it runs into
+            got = f"{type(error).__name__}: {error}"
+            raise AnnotationError(
+                str(annotations), expected=f"annotations of {kind}", got=got, fix="Repair it, or give another."
+            ) from error
+        if foreign := sorted({each["img_id"] for each in samples} - known):
+            raise DataError(
+                str(annotations), expected="the pictures that predictions are of", got=f"none with id {foreign[0]}",
+                fix="Evaluate with the annotations of this subset.",
+            )  # fmt: skip
+        sigmas = read_sigmas(kind)
+        metric.dataset_meta = {"dataset_name": kind, "num_keypoints": len(sigmas), "sigmas": sigmas}
+        metric.process([], samples)
+        found = metric.compute_metrics(metric.results)
+    figures = {name: math.nan if value < 0 else float(value) for name, value in found.items()}
+    if kind == "coco_wholebody":
+        for figure in ("AP", "AR"):
+            hands = [figures[f"{side}_hand/{figure}"] for side in ("left", "right")]
+            known_hands = [value for value in hands if not math.isnan(value)]
+            figures[f"hand/{figure}"] = sum(known_hands) / len(known_hands) if known_hands else math.nan
+    return figures
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the tables that the evaluation code prints, its warnings, and the file that it leaves open."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r".* not found, use 'score' instead", UserWarning)
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
