@@ -29,8 +29,10 @@ from cape.runner import EpisodeRunner, join
 from cape.runs import claim, identity
 
 
-def make_model(config: Config, *, download: bool = False) -> FewShotPose:
-    """The model of a config, with random weights; its text encoder may fetch its own if `download` says so.
+def make_model(config: Config, *, download: bool = False) -> Any:
+    """The model of a config, a page of either kind, with random weights.
+
+    With `download` its text encoder may fetch its own.
 
     Raises:
         UsageError: A key or a type that does not exist.
@@ -39,8 +41,7 @@ def make_model(config: Config, *, download: bool = False) -> FewShotPose:
     options = config.model.to_dict()
     if download and options.get("text"):
         options["text"]["download"] = True
-    model: FewShotPose = _build(MODELS, options, where="model")
-    return model
+    return _build(MODELS, options, where="model")
 
 
 def load_model(
@@ -51,7 +52,7 @@ def load_model(
     download: bool = False,
     device: str = "auto",
     changed: Collection[str] = (),
-) -> FewShotPose:
+) -> Any:
     """A trained model in evaluation mode.
 
     Weights that fit may still be another model's: heads, strides or a text style leave no trace in their shapes. What
