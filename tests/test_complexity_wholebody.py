@@ -1,5 +1,6 @@
 """Complexity of the whole-body page: every row of the paper's table, and its closed forms."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -8,26 +9,14 @@ from mmengine.analysis import FlopAnalyzer
 from torch import nn
 
 from cape.complexity_wholebody import WholeBodyComplexity, WholeBodyPart, describe_whole_body
+from cape.configuration import load_config
+from cape.engine import make_model
 from cape.errors import UsageError
 from cape.models.wholebody import WholeBodyPose
 
+CONFIGS = Path(__file__).parents[1] / "configs"
 SCALES = {"m": (0.75, 0.67), "l": (1.0, 1.0), "x": (1.25, 1.33)}
 KEYPOINTS = {"coco_wholebody": 133, "coco": 17, "crowdpose": 14}
-
-
-def backbone(scale: str) -> dict:
-    widen, deepen = SCALES[scale]
-    return {
-        "type": "mmpose.CSPNeXt",
-        "arch": "P5",
-        "expand_ratio": 0.5,
-        "widen_factor": widen,
-        "deepen_factor": deepen,
-        "out_indices": (4,),
-        "channel_attention": True,
-        "norm_cfg": {"type": "BN"},
-        "act_cfg": {"type": "SiLU"},
-    }
 
 
 class Row(NamedTuple):
@@ -53,15 +42,12 @@ class Row(NamedTuple):
     def layers(self) -> int:
         return 2 if self.skeleton == "crowdpose" else 1
 
-    def build(self, **options) -> WholeBodyPose:
-        parts = {
-            "backbone": backbone(self.scale),
-            "embedding": {"channels": int(1024 * SCALES[self.scale][0]), "width": self.width, "query": self.width // 2},
-            "intervention": {"train": 1},
-            "graph": {"layers": self.layers},
-        }
-        with torch.device("meta"):
-            return WholeBodyPose(**{"skeleton": self.skeleton, "size": self.size, **parts, **options})
+    @property
+    def config(self) -> str:
+        """Name of the shipped one."""
+        data, size = self.skeleton.replace("_", "-"), f"{self.size[1]}x{self.size[0]}"
+        (path,) = CONFIGS.glob(f"cigpose-{self.scale}_*e_{data}-{size}.py")
+        return path.stem
 
 
 SMALL, LARGE = (192, 256), (288, 384)
@@ -102,7 +88,8 @@ def part(found: WholeBodyComplexity, name: str) -> WholeBodyPart:
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.skeleton} {row.scale} {row.size[0]}")
 def test_the_table(row: Row) -> None:
-    model = row.build()
+    with torch.device("meta"):
+        model = make_model(load_config(row.config))
     found, forms = describe_whole_body(model), closed_forms(row)
     parameters = {each.name: each.parameters for each in found.parts if each.name != "backbone"}
     assert parameters == {**forms, "unused": 0}
@@ -120,8 +107,10 @@ def test_the_table(row: Row) -> None:
 
 def test_rtmpose_has_nothing_besides() -> None:
     """The heads of §7: 13.59 M and 27.66 M."""
-    for scale, millions in (("m", 13.59), ("l", 27.66)):
-        model = TABLE[4]._replace(scale=scale).build(intervention=None, graph=None, head={"bias": False})
+    for row, millions in ((TABLE[4], 13.59), (TABLE[5], 27.66)):
+        with torch.device("meta"):
+            name = row.config.replace("cigpose", "rtmpose")
+            model = make_model(load_config(name, {"model.head.bias": False}))
         found = describe_whole_body(model)
         assert [each.name for each in found.parts] == ["backbone", "embedding", "head"]
         total = found.total()
