@@ -142,6 +142,7 @@ def draw_episodes(size: int, generator: torch.Generator, damage: Damage = COLUMN
         mask=torch.ones(size, 8, dtype=torch.bool),
         adjacency=torch.zeros(size, 8, 8, dtype=torch.bool),
         mirror=torch.arange(8).expand(size, -1),
+        parts=torch.zeros(size, 8, 8, dtype=torch.bool),
         names=NAMES[code, side].T.tolist(),
         category=torch.zeros(size, dtype=torch.int64),  # type: ignore[arg-type] (a batch of them)
         pair=torch.arange(size),  # type: ignore[arg-type]

@@ -48,6 +48,7 @@ def sides(model: FewShotPose, keypoints: int, batch: int) -> tuple[Callable[[], 
         shown=shown,
         places=torch.rand(1, ways, keypoints, 2),
         doubt=torch.zeros(1, ways),
+        canonical=torch.randn(1, keypoints, model.width),
     )
     chain = torch.arange(keypoints - 1)
     adjacency = torch.zeros(1, keypoints, keypoints, dtype=torch.bool)

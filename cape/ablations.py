@@ -10,8 +10,10 @@ from typing import Literal, NamedTuple
 from cape.errors import UsageError
 
 SIZES = {
-    "full": {role: f"cape_{role}" for role in ("flf", "dlf", "visual", "text", "plugin")},
-    "lite": {role: f"cape_lite_{role}" for role in ("dlf", "visual", "text", "plugin")} | {"flf": "cape_lite"},
+    "full": {role: f"cape_{role}" for role in ("flf", "dlf", "visual", "text", "plugin")}
+    | {role: f"cape_flf_{role}" for role in ("hgnn", "hgnn_cim")},
+    "lite": {role: f"cape_lite_{role}" for role in ("dlf", "visual", "text", "plugin", "hgnn", "hgnn_cim")}
+    | {"flf": "cape_lite"},
 }
 """Which config plays which part in an ablation."""
 

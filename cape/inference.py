@@ -172,7 +172,7 @@ def predict_episodes(
             with torch.inference_mode():
                 tokens = Tokens(*(field[torch.from_numpy(asked[places])] for field in compiled))
                 query = known.query[known.row[table[batch, -1]]]
-                found = model.locate(query, tokens, labels.adjacency.to(device))
+                found = model.locate(query, tokens, labels.adjacency.to(device), labels.parts.to(device))
             yield labels, poses(found, tokens.mask, torch.from_numpy(batch))
 
 

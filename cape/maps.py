@@ -42,7 +42,7 @@ def branch_maps(model: FewShotPose, episode: Episode) -> tuple[Found, list[Branc
     with torch.inference_mode(), ExitStack() as stack:
         recorded = [stack.enter_context(recorded_attention(decoder)) for decoder in decoders]
         tokens = model.prompt(support, episode.names, episode.mask.to(device), episode.mirror.to(device))
-        found = model.locate(model.visual(query.image), tokens, episode.adjacency.to(device))
+        found = model.locate(model.visual(query.image), tokens, episode.adjacency.to(device), episode.parts.to(device))
     known = [name for name, part in (("picture", model.support), ("text", model.text)) if part is not None]
     names = known if model.decision is not None else [" + ".join(known)]
     maps = []

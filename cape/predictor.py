@@ -248,9 +248,10 @@ class Predictor:
     def _locate(self, prompt: Prompt, feature: Float[Tensor, "B C H W"], anchors: Anchors | None) -> Found:
         count = len(feature)
         tokens = Tokens(*(field.to(self.device).expand(count, *field.shape[1:]) for field in prompt.tokens))
-        adjacency = torch.from_numpy(prompt.skeleton.adjacency()).to(self.device).expand(count, -1, -1)
+        skeleton = prompt.skeleton.adjacency(), prompt.skeleton.membership(len(prompt.skeleton))
+        adjacency, parts = (torch.from_numpy(each).to(self.device).expand(count, -1, -1) for each in skeleton)
         with torch.inference_mode():
-            return self.model.locate(feature, tokens, adjacency, anchors)
+            return self.model.locate(feature, tokens, adjacency, parts, anchors)
 
     def _told(self, prompt: Prompt, found: Found, drafts: Sequence[Prediction]) -> list[Prediction]:
         """Out of the crop frame, into pixels."""

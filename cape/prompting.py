@@ -155,6 +155,7 @@ def _checked(prompt: Prompt) -> Prompt:
         (tokens.appearance.shape[:-1], (1, ways, count)),
         (tokens.shown.shape, (1, ways, count)),
         (tokens.places.shape, (1, ways, count, 2)),
+        (tokens.canonical.shape[:-1], (1, count)),
         ((len(prompt.texts),), (count,)),
         *((shot.points.shape, (count, 2)) for shot in prompt.shots),
         *((shot.visible.shape, (count,)) for shot in prompt.shots),

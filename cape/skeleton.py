@@ -106,11 +106,16 @@ class Skeleton:
             order[[a, b]] = b, a
         return order
 
-    def membership(self) -> Bool[np.ndarray, "P K"]:
-        """Row p is True at the keypoints of part p, in the order of `parts`."""
-        matrix = np.zeros((len(self.parts), len(self)), dtype=bool)
-        for row, members in enumerate(self.parts.values()):
-            matrix[row, list(members)] = True
+    def membership(self, size: int | None = None) -> Bool[np.ndarray, "P K"]:
+        """Row p is True at the keypoints of part p, in the order of `parts`.
+
+        Args:
+            size: Padded with False to so many parts and keypoints, parts beyond them left out; None: as many as there
+                are.
+        """
+        matrix = np.zeros((size or len(self.parts), size or len(self)), dtype=bool)
+        for row, members in zip(matrix, self.parts.values(), strict=False):
+            row[list(members)] = True
         return matrix
 
 

@@ -78,6 +78,8 @@ class Episode(NamedTuple):
     """Symmetric skeleton without self-loops; all False where there is none."""
     mirror: Int64[Tensor, "K"]
     """Which keypoint each becomes in a mirror image: itself, or its counterpart on the other side."""
+    parts: Bool[Tensor, "K K"]
+    """Row by row the members of the declared parts of the body; rows of False where there are fewer, or none."""
     names: tuple[str, ...]
     """K texts, "" where a keypoint has none. Collated they become K tuples of B strings."""
     category: int
@@ -102,6 +104,8 @@ class Tokens(NamedTuple):
     """Where the support has them, crop frame; the mean over its shots."""
     doubt: Float[Tensor, "B R"]
     """How much better than others this way must fit, in units of cosine similarity."""
+    canonical: Float[Tensor, "B K D"]
+    """What each keypoint is called, whatever any picture shows: the projected text, or a learned vector without one."""
 
     @property
     def mask(self) -> Bool[Tensor, "B K"]:
@@ -142,6 +146,10 @@ class Branch(NamedTuple):
     """Of its decoder's layers, crop frame; one layer of `match.expected` where it has no decoder of its own."""
     mask: Bool[Tensor, "B K"]
     """Keypoints that it has a token for."""
+    replaced: Bool[Tensor, "B K"] | None = None
+    """With an intervention: the keypoints whose tokens it replaced before the decoder."""
+    observed: Float[Tensor, "B K 2"] | None = None
+    """In training with an intervention: what the decoder finds without it."""
 
 
 class Found(NamedTuple):

@@ -23,6 +23,7 @@ def example() -> Prompt:
         torch.randn(1, 4, 1, 3, 8, generator=generator), shown[:, :, None],
         torch.randn(1, 4, 3, 6, generator=generator),
         shown, torch.rand(1, 4, 3, 2, generator=generator), torch.zeros(1, 4),
+        torch.randn(1, 3, 8, generator=generator),
     )  # fmt: skip
     shot = Shot(crop, torch.rand(3, 2, generator=generator), torch.ones(3, dtype=torch.bool), "00ff", "cat.jpg")
     return Prompt(skeleton, ("left ear", "right ear", ""), (shot,), tokens, "0123456789abcdef")

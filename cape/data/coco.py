@@ -190,7 +190,8 @@ class CocoKeypoints:
             )
         try:
             edges = self._edges(where, record, len(names))
-            skeleton = Skeleton(tuple(clean_name(name) for name in names), edges, swap_pairs(names))
+            cleaned = tuple(clean_name(name) for name in names)
+            skeleton = Skeleton(cleaned, edges, swap_pairs(names), _parts(where, record))
         except SkeletonError as error:
             raise SkeletonError(
                 f"{where}, {error.where}", expected=error.expected, got=error.got, fix=error.fix
@@ -315,6 +316,14 @@ class CocoKeypoints:
         for category in empty:
             del self.categories[category.id]
             self.dropped["category without an instance"] += 1
+
+
+def _parts(where: str, record: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The parts of the body that a category declares, a key of our own: lists of 0-based indices by name."""
+    parts = record.get("parts") or {}
+    if isinstance(parts, dict) and all(isinstance(each, list) and all(map(is_id, each)) for each in parts.values()):
+        return {str(name): tuple(members) for name, members in parts.items()}
+    raise AnnotationError(where, expected="`parts`: lists of indices by name", got=repr(parts)[:80], fix="Repair it.")
 
 
 class _Lenient:

@@ -265,6 +265,7 @@ class Episodes(Dataset):
             mask=getattr(support.visible, self.asked)(dim=0),
             adjacency=torch.from_numpy(category.skeleton.adjacency(self.keypoints)),
             mirror=torch.from_numpy(_mirror(category, self.keypoints)),
+            parts=torch.from_numpy(category.skeleton.membership(self.keypoints)),
             names=category.texts + ("",) * (self.keypoints - len(category.texts)),
             category=category.id,
             pair=item,

@@ -31,7 +31,8 @@ class Variation(NamedTuple):
             return episode
         episode = _select(episode, self._chosen(episode.mask.numpy(), rng))
         if rng.random() < self.bare:
-            episode = episode._replace(adjacency=torch.zeros_like(episode.adjacency))
+            bare = {"adjacency": episode.adjacency, "parts": episode.parts}
+            episode = episode._replace(**{name: torch.zeros_like(each) for name, each in bare.items()})
         return self._with_between(episode, rng)
 
     def _chosen(self, mask: Bool[np.ndarray, "K"], rng: np.random.Generator) -> Int[np.ndarray, "_"]:
@@ -58,14 +59,13 @@ class Variation(NamedTuple):
             )
 
         support, query, width = extended(episode.support), extended(episode.query), count + self.between
-        adjacency = torch.zeros(width, width, dtype=torch.bool)
-        adjacency[:count, :count] = episode.adjacency[:count, :count]
         return episode._replace(
             support=support,
             query=query,
             mask=torch.cat([episode.mask[:count], support.visible[:, count:].all(dim=0)]),
-            adjacency=adjacency,
+            adjacency=_of_size(episode.adjacency[:count, :count], width),
             mirror=torch.cat([episode.mirror[:count], torch.arange(count, width)]),
+            parts=_of_size(_members(episode.parts[:, :count]), width),
             names=episode.names[:count] + ("",) * self.between,
         )
 
@@ -83,6 +83,7 @@ def _select(episode: Episode, chosen: Int[np.ndarray, "_"]) -> Episode:
         mask=episode.mask[index],
         adjacency=episode.adjacency[index][:, index],
         mirror=_reindexed(episode.mirror, index),
+        parts=_of_size(_members(episode.parts[:, index]), len(index)),
         names=tuple(episode.names[place] for place in chosen),
     )
 
@@ -108,7 +109,19 @@ def resized(episode: Episode, keypoints: int) -> Episode:
         support=support,
         query=query,
         mask=F.pad(episode.mask, (0, more)),
-        adjacency=F.pad(episode.adjacency, (0, more, 0, more)),
+        adjacency=_of_size(episode.adjacency, keypoints),
         mirror=_reindexed(torch.cat([episode.mirror, torch.arange(keypoints)[len(episode.mask) :]]), keypoints),
+        parts=_of_size(_members(episode.parts), keypoints),
         names=(episode.names + ("",) * more)[:keypoints],
     )
+
+
+def _members(parts: Bool[Tensor, "P K"]) -> Bool[Tensor, "_ K"]:
+    """The parts that have any, so that cutting a padded list loses none while there is room."""
+    return parts[parts.any(dim=1)]
+
+
+def _of_size(matrix: Bool[Tensor, "_ _"], size: int) -> Bool[Tensor, "_ _"]:
+    """A square of so many rows and columns: padded with False at the end, or cut off."""
+    rows, columns = matrix.shape
+    return F.pad(matrix, (0, size - columns, 0, size - rows))

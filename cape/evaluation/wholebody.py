@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from mmengine.evaluator import BaseMetric
 
 from cape import compat
@@ -81,15 +82,14 @@ class KeypointAP(BaseMetric):
         del data_batch
         for sample in data_samples:
             found, box = sample["pred_instances"], sample["gt_instances"]
-            points, scores = np.asarray(found["keypoints"], float), np.asarray(found["keypoint_scores"], float)
+            points, scores = _numbers(found["keypoints"]), _numbers(found["keypoint_scores"])
             lost = ~(np.isfinite(points).all(-1) & np.isfinite(scores))
-            points, scores = points.copy(), scores.copy()
             points[lost], scores[lost] = _NOWHERE, 0.0  # a NaN would pass every threshold of similarity
             prediction = {
                 "id": int(sample["id"]),
                 "img_id": int(sample["img_id"]),
                 "pred_instances": {"keypoints": points, "keypoint_scores": scores},
-                "gt_instances": {key: np.asarray(box[key], float) for key in ("bbox_scores", "bbox_scales")},
+                "gt_instances": {key: _numbers(box[key]) for key in ("bbox_scores", "bbox_scales")},
             }
             self.results.append(prediction)
 
@@ -107,6 +107,11 @@ class KeypointAP(BaseMetric):
         if path is None:
             raise UsageError("KeypointAP", expected="an annotation file", got="none", fix="Set `annotations`.")
         return figures_of(results, kind=self.kind, annotations=Path(path), options=self.options)
+
+
+def _numbers(values: Any) -> np.ndarray:
+    """A copy, off the GPU."""
+    return np.array(values.detach().cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64)
 
 
 def figures_of(

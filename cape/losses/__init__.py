@@ -4,21 +4,24 @@ The normalisation of the published few-shot code runs through all of them: sum o
 by their number (1 where there is none), mean over the batch.
 """
 
-from cape.losses.branch import matching_losses, refinement_losses
+from cape.losses.branch import branch_losses, matching_losses, refinement_losses
 from cape.losses.cells import cell_loss
 from cape.losses.consistency import consistency_loss
 from cape.losses.counterfactual import counterfactual_loss, counterfactual_points_loss
 from cape.losses.decision import decision_loss
+from cape.losses.fusion import fusion_losses
 from cape.losses.heatmap import heatmap_loss
 from cape.losses.offset import offset_loss
 from cape.losses.simcc import simcc_loss
 
 __all__ = [
+    "branch_losses",
     "cell_loss",
     "consistency_loss",
     "counterfactual_loss",
     "counterfactual_points_loss",
     "decision_loss",
+    "fusion_losses",
     "heatmap_loss",
     "matching_losses",
     "offset_loss",

@@ -7,9 +7,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cape.losses.cells import cell_loss
+from cape.losses.counterfactual import counterfactual_points_loss
 from cape.losses.heatmap import heatmap_loss
 from cape.losses.offset import offset_loss
-from cape.structures import Match
+from cape.structures import Branch, Match
 
 Heatmap = Literal["squared", "cells"]
 
@@ -36,6 +37,44 @@ def matching_losses(
     squared = heatmap == "squared"
     loss = heatmap_loss(match.similarity, maps, valid) if squared else cell_loss(match.similarity, target, valid)
     return {"heatmap": weight * loss, "proposal": offset_loss(match.expected, target, valid)}
+
+
+def branch_losses(
+    branch: Branch,
+    target: Float[Tensor, "B K 2"],
+    maps: Float[Tensor, "B K h w"],
+    shown: Bool[Tensor, "B K"],
+    *,
+    name: str,
+    heatmap: Heatmap,
+    weight: float,
+    reach: float | None,
+    decodes: bool,
+    counterfactual: float = 0.0,
+) -> dict[str, Tensor]:
+    """All of one branch: what matching learns from, and, if the branch decodes, the layers of its decoder.
+
+    Args:
+        branch: What it found.
+        target: True points, crop frame.
+        maps: Their Gaussian maps.
+        shown: Keypoints that the query shows.
+        name: Prefix of the names of the losses.
+        heatmap: See `matching_losses`.
+        weight: Of the heatmap loss.
+        reach: See `refinement_losses`.
+        decodes: The branch has a decoder's points.
+        counterfactual: Weight of the loss of keypoints that an intervention left alone, where there was one.
+    """
+    valid = shown & branch.mask
+    losses = matching_losses(branch.match, target, maps, valid, heatmap=heatmap, weight=weight)
+    if decodes:
+        losses |= refinement_losses(branch.points, branch.match.proposals, target, valid, reach=reach)
+    if branch.observed is not None and branch.replaced is not None:
+        stable = valid & ~branch.replaced
+        agreement = counterfactual_points_loss(branch.points[-1], branch.observed, stable)
+        losses["counterfactual"] = counterfactual * agreement
+    return {f"{name}_{key}": value for key, value in losses.items()}
 
 
 def refinement_losses(

@@ -6,8 +6,7 @@
                                      alignment (CMAA) ─┘ │
                                              tokens ──▶ matching ──▶ proposals ──▶ decoder ──▶ points
 
-With decision-level fusion the tokens stay apart: each modality has a matching and a decoder of its own, and their
-points are averaged with the weights of `decision`.
+With decision-level fusion each modality has a matching and a decoder, whose points `decision` weighs.
 
     visual token, feature ──▶ matching ───────▶ decoder ──────┐
                                                               decision ──▶ points
@@ -17,8 +16,9 @@ The paper is "Enhancing Robust CAPE through Multi-Modal Feature Alignment"; the 
 of GraphCape and CapeX. Without a text encoder this page is GraphCape, without a support encoder CapeX.
 """
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -27,8 +27,9 @@ from torch import Tensor, nn
 
 from cape.codecs import gaussian_heatmap
 from cape.errors import PromptError, UsageError
-from cape.losses import consistency_loss, decision_loss, matching_losses, refinement_losses
+from cape.losses import branch_losses, fusion_losses, refinement_losses
 from cape.losses.consistency import Teacher
+from cape.models.graphs.intervention import confounder_score
 from cape.models.layers import drop_modalities, start_projections
 from cape.registry import MODELS
 from cape.structures import Anchors, Branch, Found, Match, Pose, Tokens, View
@@ -51,6 +52,9 @@ class FewShotPose(BaseModel):
         text: The text encoder; None for pictures alone (GraphCape).
         alignment: CMAA, which fuses features; ignored unless there are both modalities and no `decision`.
         decision: `Decision`, which fuses answers (DLF) and takes the alignment's place; None for FLF.
+        intervention: `CausalIntervention` before each decoder: CIGPose's, with the projected text, or a learned vector
+            where there is none, as what a keypoint is without a picture, and scored by the similarity maps. A replaced
+            keypoint then asks the picture as what it is called, not as what matching made of it.
         prior: Where the support pictures alone would look, `CosinePrior` or `TurnedFit`, for a matching that adds it.
         matching: Joint encoder and proposals.
         decoder: Keypoint decoder.
@@ -84,6 +88,7 @@ class FewShotPose(BaseModel):
         text: dict | None,
         alignment: dict | None = None,
         decision: dict | None = None,
+        intervention: dict | None = None,
         prior: dict | None = None,
         matching: dict | None = None,
         decoder: dict | None = None,
@@ -133,6 +138,8 @@ class FewShotPose(BaseModel):
         self.text_matching = MODELS.build({**matching, "prior": None}) if dlf else None  # no picture to start from
         self.text_decoder = MODELS.build({**decoder, "own_offsets": False}) if dlf and decoders == "two" else None
         self.decision = MODELS.build({"type": "Decision", **(decision or {}), "width": width}) if dlf else None
+        self.intervention = MODELS.build({**intervention, "width": width}) if intervention is not None else None
+        self.null = None if intervention is None else nn.Parameter(0.02 * torch.randn(width))
         self.decision_share = decision_share if self.decision is not None and [*self.decision.parameters()] else 0.0
 
         self.frozen = tuple(frozen)
@@ -159,6 +166,7 @@ class FewShotPose(BaseModel):
         mask: Bool[Tensor, "B K"],
         adjacency: Bool[Tensor, "B K K"],
         mirror: Int64[Tensor, "B K"],
+        parts: Bool[Tensor, "B K K"],
         names: Sequence[Sequence[str]],
         category: Tensor,
         pair: Tensor,
@@ -170,7 +178,7 @@ class FewShotPose(BaseModel):
             mode: "loss" gives named scalars, "predict" poses, "tensor" the points of every layer.
         """
         tokens = self.prompt(support, names, mask, mirror)
-        found = self.locate(self.visual(query.image), tokens, adjacency)
+        found = self.locate(self.visual(query.image), tokens, adjacency, parts)
         if mode == "loss":
             return self.losses(found, query, category)
         if mode == "predict":
@@ -224,7 +232,10 @@ class FewShotPose(BaseModel):
         else:
             tokens = (text if self.visual_projection is None else visual)[:, :, None]
             present = (shown | named)[:, :, None]
-        return Tokens(tokens, present, appearance * shown[..., None], shown, views.points.mean(dim=2), doubt)
+        return Tokens(
+            tokens, present, appearance * shown[..., None], shown, views.points.mean(dim=2), doubt,
+            canonical=text[:, 0] if self.null is None else torch.where(named[:, 0, :, None], text[:, 0], self.null),
+        )  # fmt: skip
 
     def _appearance(
         self, views: View, mask: Bool[Tensor, "B K"]
@@ -258,19 +269,21 @@ class FewShotPose(BaseModel):
         feature: Float[Tensor, "B C H W"],
         prompt: Tokens,
         adjacency: Bool[Tensor, "B K K"],
+        parts: Bool[Tensor, "B K K"] | None = None,
         anchors: Anchors | None = None,
     ) -> Found:
         """Find prompted keypoints in a query feature map; of some the places may be known."""
+        skeleton = {"adjacency": adjacency, "parts": parts}
         prompt, prior = (prompt, None) if self.matching.log_prior is None else self.prior(prompt, feature, anchors)
         picture = self.feature_projection(self._input(feature, feature.shape[1]))
         tokens, masks = prompt.tokens[:, 0].unbind(dim=1), prompt.present[:, 0].unbind(dim=1)
         match = self.matching(picture, tokens[0], masks[0], prior)
+        weights = prompt.present[:, 0].to(feature.dtype)
 
         # Fused features: one answer
         if self.decision is None or self.text_matching is None:
-            points = self.decoder(match, adjacency, masks[0])
-            weights = prompt.present[:, 0].to(points.dtype)
-            return Found(points, match, (Branch(match, points, masks[0]),), weights)
+            branch = self._branch(match, masks[0], self.decoder, prompt, skeleton)
+            return Found(branch.points, match, (branch,), weights)
 
         # Two answers, and what they say together
         matches = (match, self.text_matching(picture, tokens[1], masks[1]))
@@ -278,22 +291,32 @@ class FewShotPose(BaseModel):
 
         # One decoder for the mixture, or the average of two, each from its own proposal or from the pooled one
         if self.text_decoder is None:
-            points, layers = self.decoder(fused, adjacency, prompt.mask), [each.expected[None] for each in matches]
-        else:
-            layers = answers = self._decode(matches, masks, adjacency)
-            if self.decision.rule == "pool" and not self.training:  # no loss asks for it
-                starts = [each._replace(proposals=fused.proposals) for each in matches]
-                answers = self._decode(starts, masks, adjacency)
-            share = weights.transpose(0, 1)[:, None, :, :, None]  # [V, 1, B, K, 1]
-            points = (share * torch.stack(answers)).sum(dim=0)
-        return Found(points, fused, tuple(map(Branch, matches, layers, masks)), weights)
+            points, expected = self.decoder(fused, mask=prompt.mask, **skeleton), [m.expected[None] for m in matches]
+            return Found(points, fused, tuple(map(Branch, matches, expected, masks)), weights)
+        decoders = (self.decoder, self.text_decoder)
 
-    def _decode(
-        self, matches: Sequence[Match], masks: Sequence[Bool[Tensor, "B K"]], adjacency: Bool[Tensor, "B K K"]
-    ) -> list[Float[Tensor, "L B K 2"]]:
-        (visual, text), (shown, named) = matches, masks
-        second = self.text_decoder or self.decoder
-        return [self.decoder(visual, adjacency, shown), second(text, adjacency, named, self.decoder.offsets)]
+        def decoded(starts: Sequence[Match]) -> tuple[Branch, ...]:
+            return tuple(self._branch(*each, prompt, skeleton) for each in zip(starts, masks, decoders, strict=True))
+
+        branches = answers = decoded(matches)
+        if self.decision.rule == "pool" and not self.training:  # no loss asks for it
+            answers = decoded([each._replace(proposals=fused.proposals) for each in matches])
+        share = weights.transpose(0, 1)[:, None, :, :, None]  # [V, 1, B, K, 1]
+        points = (share * torch.stack([each.points for each in answers])).sum(dim=0)
+        return Found(points, fused, branches, weights)
+
+    def _branch(
+        self, match: Match, mask: Bool[Tensor, "B K"], decoder: nn.Module, prompt: Tokens, skeleton: Mapping[str, Any]
+    ) -> Branch:
+        """One answer, after an intervention on what the picture confuses."""
+        decode = partial(decoder, mask=mask, offsets=self.decoder.offsets, **skeleton)
+        if self.intervention is None:
+            return Branch(match, decode(match), mask)
+        score = confounder_score(match.similarity.flatten(2))
+        tokens, replaced = self.intervention(match.tokens, score, mask, prompt.canonical)
+        with torch.no_grad():
+            observed = decode(match)[-1] if self.training else None
+        return Branch(match, decode(match._replace(tokens=tokens)), mask, replaced, observed)
 
     def losses(self, found: Found, query: View, category: Int64[Tensor, "B"]) -> dict[str, Tensor]:
         """Heatmap, proposal and offset losses of each branch, over keypoints that prompt and query show.
@@ -302,38 +325,26 @@ class FewShotPose(BaseModel):
         branches found is detached there.
         """
         maps, shown = gaussian_heatmap(query.points, query.visible, sigma=self.sigma)
+        kept = 0.0 if self.intervention is None else self.intervention.weight
+        options = {"heatmap": self.heatmap, "weight": self.heatmap_weight, "counterfactual": kept}
+        options |= {"reach": self.decoder.reach, "decodes": self.decision is None or self.text_decoder is not None}
         if self.decision is None:
-            return self._branch_losses(found.branches[0], query, maps, shown, "loss")
-        held = self.teaches_decision_alone(category)[:, None] & self.training
-        losses: dict[str, Tensor] = {}
-        for branch, name in zip(found.branches, ("visual", "text"), strict=True):
-            losses |= self._branch_losses(branch, query, maps, shown & ~held, f"loss_{name}")
-        visual, text = found.branches
-        both = visual.mask & text.mask
-        agreement = consistency_loss(visual.points[-1], text.points[-1], both & ~held, teacher=self.consistency)
-        losses["loss_consistency"] = self.consistency_weight * self.ramp * agreement
+            return branch_losses(found.branches[0], query.points, maps, shown, name="loss", **options)
+        held = (self.teaches_decision_alone(category)[:, None] & self.training).expand_as(shown)
+        losses = {}
+        for branch, name in zip(found.branches, ("loss_visual", "loss_text"), strict=True):
+            losses |= branch_losses(branch, query.points, maps, shown & ~held, name=name, **options)
         if self.text_decoder is None:
-            fused = Branch(found.match, found.points, visual.mask | text.mask)
-            losses |= self._offset_losses(fused, query, shown & ~held, "loss")
-        if any(each.requires_grad for each in self.decision.parameters()):
-            learnt = shown & both & (held | (self.decision_share == 0))
-            losses["loss_decision"] = decision_loss(self.decision, found, query.points, learnt)
-        return losses
+            fused = Branch(found.match, found.points, found.branches[0].mask | found.branches[1].mask)
+            valid, reach = shown & ~held & fused.mask, self.decoder.reach
+            layers = refinement_losses(fused.points, found.match.proposals, query.points, valid, reach=reach)
+            losses |= {f"loss_{key}": value for key, value in layers.items()}
+        learnt = shown & (held | (self.decision_share == 0))
+        weight = self.consistency_weight * self.ramp
+        return losses | fusion_losses(
+            found, query.points, ~held, learnt, decision=self.decision, teacher=self.consistency, weight=weight
+        )
 
     def teaches_decision_alone(self, category: Int64[Tensor, "*B"]) -> Bool[Tensor, "*B"]:
         """Categories held out from the branches in training: a fixed share of the numbers, in no order."""
         return category * 2_654_435_761 % 2**32 < self.decision_share * 2**32  # Knuth's multiplicative hash
-
-    def _branch_losses(
-        self, branch: Branch, query: View, maps: Float[Tensor, "B K h w"], shown: Bool[Tensor, "B K"], name: str
-    ) -> dict[str, Tensor]:
-        options = {"heatmap": self.heatmap, "weight": self.heatmap_weight}
-        found = matching_losses(branch.match, query.points, maps, shown & branch.mask, **options)
-        losses = {f"{name}_{key}": value for key, value in found.items()}
-        decodes = self.decision is None or self.text_decoder is not None
-        return losses | (self._offset_losses(branch, query, shown, name) if decodes else {})
-
-    def _offset_losses(self, branch: Branch, query: View, shown: Bool[Tensor, "B K"], name: str) -> dict[str, Tensor]:
-        valid, reach = shown & branch.mask, self.decoder.reach
-        found = refinement_losses(branch.points, branch.match.proposals, query.points, valid, reach=reach)
-        return {f"{name}_{key}": value for key, value in found.items()}

@@ -48,7 +48,6 @@ class WholeBodyPose(BaseModel):
         intervention: `CausalIntervention`, which gets a table of canonical embeddings; None for none.
         graph: `HierarchicalGraph`, or another graph part; None for none.
         head: `SimCCHead`; the bins are filled in.
-        consistency_weight: λ of Eq. 6.
         observed_statistics: "train" is the official code's: the observed path has its own batch statistics and puts
             them into the running ones, too. "kept" leaves those to the intervened path.
         beta: Of the loss's softmaxes.
@@ -75,7 +74,6 @@ class WholeBodyPose(BaseModel):
         intervention: dict | None = None,
         graph: dict | None = None,
         head: dict | None = None,
-        consistency_weight: float = 0.1,
         observed_statistics: Statistics = "train",
         beta: float = 10.0,
         reduction: Reduction = "mmpose",
@@ -86,7 +84,7 @@ class WholeBodyPose(BaseModel):
         if any(side % STRIDE or side <= 0 for side in size):
             raise UsageError("size", expected=f"multiples of {STRIDE}", got=str(tuple(size)), fix="Say 192, 256.")
         self.size, self.split_ratio, self.flip_test = tuple(size), split_ratio, flip_test
-        self.consistency_weight, self.beta, self.reduction = consistency_weight, beta, reduction
+        self.beta, self.reduction = beta, reduction
         self.observed_statistics: Statistics = observed_statistics
         self.skeleton = read_skeleton(skeleton)
         self._constant("adjacency", self.skeleton.adjacency()[None])
@@ -197,7 +195,7 @@ class WholeBodyPose(BaseModel):
         if self.intervention is not None:
             stable = ~chosen & (weight > 0)
             agreement = counterfactual_loss(logits, self.observe(tokens, self.observed_statistics), stable)
-            losses["loss_counterfactual"] = self.consistency_weight * agreement
+            losses["loss_counterfactual"] = self.intervention.weight * agreement
             if self.initial is not None and self.intervention.score == "supervised":
                 losses["loss_initial"] = simcc_loss(self.initial(tokens.detach()), target, weight, **options)
         return losses

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from people_files import COUNTS, write_people
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -221,6 +222,11 @@ def test_as_a_metric_of_mmengine(tmp_path, refused, capsys):
         metric.process([], predictions)
         found = metric.evaluate(len(predictions))
     assert found == figures_of(predictions, kind="coco_wholebody", annotations=tmp_path / "people.json")
+    for each in predictions:
+        for group in ("pred_instances", "gt_instances"):
+            each[group] = {key: torch.from_numpy(value) for key, value in each[group].items()}
+    metric.process([], predictions)
+    assert metric.evaluate(len(predictions)) == found
     assert "Average Precision" not in capsys.readouterr().out
     with refused(DataError, "predictions"):
         metric.compute_metrics([])

@@ -200,7 +200,7 @@ def test_pooled_points_are_refined_from_the_pooled_proposal(batch: Episode) -> N
     found = find(model, batch)
     starts = [branch.match._replace(proposals=found.match.proposals) for branch in found.branches]
     visual = model.decoder(starts[0], batch.adjacency, found.branches[0].mask)
-    text = model.text_decoder(starts[1], batch.adjacency, found.branches[1].mask, model.decoder.offsets)
+    text = model.text_decoder(starts[1], batch.adjacency, found.branches[1].mask, offsets=model.decoder.offsets)
     torch.testing.assert_close(found.points[:, batch.mask], ((visual + text) / 2)[:, batch.mask])
     assert not torch.allclose(found.match.proposals, found.branches[0].match.proposals, atol=1e-3)
 

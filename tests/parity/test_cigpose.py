@@ -33,9 +33,13 @@ def build(reference: SimpleNamespace, folder: Path) -> WholeBodyPose:
         size=tuple(meta["input_size"]),
         backbone={"type": "mmpose.CSPNeXt", "widen_factor": 0.0625, "deepen_factor": 0.01, "out_indices": (4,)},
         embedding={"channels": meta["in_channels"], "width": attention["hidden_dims"], "query": attention["s"]},
-        intervention={"train": counts["intervention_k"], "test": counts["intervention_k_val"], "score": "random"},
+        intervention={
+            "train": counts["intervention_k"],
+            "test": counts["intervention_k_val"],
+            "score": "random",
+            "weight": meta["loss_cf"]["loss_weight"],
+        },
         graph={"layers": meta["gcn_cfg"]["num_layers"]},
-        consistency_weight=meta["loss_cf"]["loss_weight"],
     )
     model.backbone = nn.Identity()
     converted = convert("cigpose", {f"head.{key}": value for key, value in reference.state.items()})

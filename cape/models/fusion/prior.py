@@ -134,6 +134,7 @@ def seen_as(prompt: Tokens, chosen: Int64[Tensor, "B K"]) -> Tokens:
         shown=of_start(prompt.shown, chosen)[:, None],
         places=of_start(prompt.places, chosen)[:, None],
         doubt=prompt.doubt[:, :1],
+        canonical=prompt.canonical,
     )
 
 

@@ -45,6 +45,7 @@ class CausalIntervention(nn.Module):
         threshold: Replace instead all whose score is higher (Table 9).
         score: See above.
         temperature: Of the distribution: its logits are multiplied by this (1 officially; the loss has 10).
+        weight: λ of Eq. 6, the loss that keeps the keypoints that were not replaced where they were.
 
     Raises:
         UsageError: More keypoints are to be replaced than there are.
@@ -60,6 +61,7 @@ class CausalIntervention(nn.Module):
         threshold: float | None = None,
         score: Score = "supervised",
         temperature: float = 1.0,
+        weight: float = 0.1,
     ) -> None:
         super().__init__()
         for name, count in (("train", train), ("test", test)):
@@ -68,7 +70,7 @@ class CausalIntervention(nn.Module):
                 raise UsageError(f"CausalIntervention {name}", expected=most, got=f"{count:g}", fix="Replace fewer.")
         self.train_count, self.test_count, self.threshold = train, test, threshold
         self.score: Score = score
-        self.temperature = temperature
+        self.temperature, self.weight = temperature, weight
         self.canonical = None if keypoints is None else nn.Embedding(keypoints, width)
         if self.canonical is not None:
             nn.init.normal_(self.canonical.weight, std=0.01)

@@ -1,6 +1,7 @@
 """Heads.
 
-keypoint_decoder: `forward(match, adjacency [B, K, K], mask [B, K]) -> points [L, B, K, 2]` in the crop frame.
+keypoint_decoder: `forward(match, adjacency [B, K, K], mask [B, K], parts [B, P, K] | None) -> points [L, B, K, 2]`,
+    crop frame.
 simcc: `forward(tokens [B, K, D]) -> SimCC`, logits of the bins of x and y.
 """
 

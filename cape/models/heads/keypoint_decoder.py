@@ -45,7 +45,9 @@ class KeypointDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.one_path, self.reach = one_path, reach
-        part = {"type": "GraphFeedForward", "dropout": dropout, **(graph or {}), "width": width}
+        part = {"type": "GraphFeedForward", **(graph or {}), "width": width}
+        if part["type"] == "GraphFeedForward":
+            part.setdefault("dropout", dropout)
         self.layers = nn.ModuleList(_DecoderLayer(width, heads, MODELS.build(part), dropout) for _ in range(layers))
         self.position = MLP((width, width, width))
         self.norm = nn.LayerNorm(width)
@@ -61,6 +63,7 @@ class KeypointDecoder(nn.Module):
         match: Match,
         adjacency: Bool[Tensor, "B K K"],
         mask: Bool[Tensor, "B K"],
+        parts: Bool[Tensor, "B P K"] | None = None,
         offsets: nn.ModuleList | None = None,
     ) -> Float[Tensor, "L B K 2"]:
         """Coordinates after each layer, crop frame.
@@ -69,6 +72,7 @@ class KeypointDecoder(nn.Module):
             match: Refined tokens and picture, and the proposals to start from.
             adjacency: Skeleton.
             mask: Keypoints that exist.
+            parts: Members of the declared parts, for graphs that look at them.
             offsets: Output MLPs of another decoder; None: its own.
         """
         padding = attention_padding(mask)
@@ -77,7 +81,7 @@ class KeypointDecoder(nn.Module):
         outputs = []
         for layer, offset in zip(self.layers, offsets or self.offsets, strict=True):
             code = self.position(sine_encoding(start, tokens.shape[-1]))
-            tokens = layer(tokens, code, match, adjacency, padding)
+            tokens = layer(tokens, code, match, adjacency, padding, parts)
 
             # Refine; the next layer starts from a detached copy
             normed = offset(self.norm(tokens))
@@ -109,13 +113,14 @@ class _DecoderLayer(nn.Module):
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(
+    def forward(  # noqa: PLR0917 (private, and called in one place)
         self,
         tokens: Float[Tensor, "B K D"],
         code: Float[Tensor, "B K D"],
         match: Match,
         adjacency: Bool[Tensor, "B K K"],
         padding: Bool[Tensor, "B K"],
+        parts: Bool[Tensor, "B P K"] | None,
     ) -> Float[Tensor, "B K D"]:
         # Self-attention
         placed = tokens + code
@@ -129,7 +134,7 @@ class _DecoderLayer(nn.Module):
         tokens = self.norm2(tokens + self.dropout(self.narrow(found)))
 
         # Graph
-        return self.norm3(tokens + self.dropout(self.graph(tokens, adjacency, ~padding)))
+        return self.norm3(tokens + self.dropout(self.graph(tokens, adjacency, ~padding, parts)))
 
 
 @contextmanager

@@ -25,17 +25,20 @@ def scene(ways: int = 3, right: int = 1) -> tuple[Tokens, torch.Tensor, torch.Te
     places[0, right] = 0.9 * (truth - 0.5) + 0.52
     shown = torch.ones(1, ways, 4, dtype=torch.bool)
     tokens = torch.randn(1, ways, 2, 4, 8, generator=generator)
-    prompt = Tokens(tokens, shown[:, :, None].repeat(1, 1, 2, 1), appearance, shown, places, torch.zeros(1, ways))
+    canonical = torch.randn(1, 4, 8, generator=generator)
+    present = shown[:, :, None].repeat(1, 1, 2, 1)
+    prompt = Tokens(tokens, present, appearance, shown, places, torch.zeros(1, ways), canonical)
     return prompt, feature, truth
 
 
 def test_the_way_that_fits_is_chosen_and_keypoints_are_sought_near_its_fit() -> None:
     prompt, feature, truth = scene()
     chosen, prior = TurnedFit().eval()(prompt, feature)
-    for field, before in zip(chosen, prompt, strict=True):
+    for field, before in zip(chosen[:-1], prompt[:-1], strict=True):
         assert field.shape[1] == 1
         if field.dim() > 2:
             assert torch.equal(field[:, 0], before[:, 1])
+    assert torch.equal(chosen.canonical, prompt.canonical), "a name is the same whichever way the support is seen"
     best = prior.flatten(-2).argmax(dim=-1)[0]
     assert (cell_centres(GRID, GRID, like=prior).flatten(0, 1)[best] - truth).abs().max() < 1e-6
     similarity = cosine(prompt.appearance, feature)[:, 1]
@@ -45,7 +48,7 @@ def test_the_way_that_fits_is_chosen_and_keypoints_are_sought_near_its_fit() -> 
 def test_doubt_decides_between_equals() -> None:
     prompt, feature, _ = scene(ways=2, right=0)
     both = Tokens(*(torch.cat([field[:, :1], field[:, :1]], dim=1) for field in prompt))
-    both = both._replace(tokens=prompt.tokens[:, :2])
+    both = both._replace(tokens=prompt.tokens[:, :2], canonical=prompt.canonical)
     for doubt, expected in (([0.0, 0.1], 0), ([0.1, 0.0], 1)):
         chosen, _ = TurnedFit().eval()(both._replace(doubt=torch.tensor([doubt])), feature)
         assert torch.equal(chosen.tokens[:, 0], prompt.tokens[:, expected])
@@ -73,6 +76,7 @@ def test_permuting_keypoints_permutes_the_answer() -> None:
     shuffled = Tokens(
         prompt.tokens[:, :, :, order], prompt.present[:, :, :, order], prompt.appearance[:, :, order],
         prompt.shown[:, :, order], prompt.places[:, :, order], prompt.doubt,
+        prompt.canonical[:, order],
     )  # fmt: skip
     for page in (CosinePrior(), TurnedFit().eval()):
         one, other = page(prompt, feature), page(shuffled, feature)

@@ -1,0 +1,7 @@
+"""DLF with CIGPose's hierarchical graph and causal intervention in both branches. Any split by `--split`."""
+
+_base_ = ["cape_dlf.py"]
+model = dict(
+    decoder=dict(graph=dict(_delete_=True, type="HierarchicalGraph", norm="layer")),
+    intervention=dict(type="CausalIntervention", train=0.1, test=1),
+)
