@@ -62,8 +62,7 @@ def read_content(path: Path, *, allow_pickle: bool = False) -> Any:
     try:
         if path.suffix not in PICKLES:
             return load_file(path)
-        # SimMIM stores its configuration beside the weights: a dictionary by another name
-        with compat.plain_globals((OrderedDict, "yacs.config.CfgNode")):
+        with compat.plain_globals(*_BESIDE):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # safetensors and torch raise a dozen types between them
         # torch's own text advises weights_only=False; the reason behind it is in the chain.
@@ -72,6 +71,26 @@ def read_content(path: Path, *, allow_pickle: bool = False) -> Any:
         raise DataError(
             str(path), expected="a whole file of tensors", got=reason, fix="Copy it again, or convert it."
         ) from error
+
+
+class _Log:
+    """What mmengine's HistoryBuffer is read as: its numbers, of which nothing is used."""
+
+
+def _log_statistic(owner: Any, name: Any, *_: Any) -> None:
+    """Stand in for `getattr`, by which a log names its four statistics, and give nothing of them."""
+    if owner is not _Log or name not in ("min", "max", "current", "mean"):
+        raise pickle.UnpicklingError(f"the attribute {name!r:.80} of {owner!r:.80} is not on the list")
+
+
+_BESIDE = (
+    # SimMIM stores its configuration beside the weights: a dictionary by another name
+    (OrderedDict, "yacs.config.CfgNode"),
+    # mmengine's Runner, its logs
+    (_Log, "mmengine.logging.history_buffer.HistoryBuffer"),
+    (_log_statistic, "builtins.getattr"),
+)
+"""What published checkpoints have beside their tensors, harmless stand-ins with the names there."""
 
 
 def tensors_of(content: Any, *, where: str) -> dict[str, Tensor]:

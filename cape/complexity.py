@@ -25,25 +25,21 @@ zero and its text 60 tokens, so constant and slope are told apart. Four things d
 Everything runs on the meta device: shapes without values, so nothing is computed, read or downloaded.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from importlib import metadata
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from cape import compat
-from cape.errors import DependencyError, UsageError
+from cape.counting import Work, measure, require_meta
+from cape.errors import DependencyError
 from cape.models.encoders.sentence import MINILM_FOLDER, MINILM_PACKAGE
 from cape.models.encoders.visual import VisualEncoder
 from cape.models.fewshot import FewShotPose
 from cape.structures import View
 
 Stage = Literal["prompt", "query"]
-Result = TypeVar("Result")
 
 CLASSES = 1000
 """Of the class head that the official Swin-V2 keeps."""
@@ -97,22 +93,15 @@ def describe(model: nn.Module, *, keypoints: int = 17, shots: int = 1, text_toke
         UsageError: Another kind of model, or one on a real device, where fused kernels hide their work.
         DependencyError: The package of the text encoder is missing.
     """
-    kind, devices = type(model).__name__, sorted({each.device.type for each in model.parameters()})
-    if not isinstance(model, FewShotPose) or devices != ["meta"]:
-        raise UsageError(
-            "model",
-            expected="a FewShotPose on the meta device",
-            got=f"{kind} on {', '.join(devices)}",
-            fix='Choose a few-shot config, and build it under torch.device("meta").',
-        )
+    model = require_meta(model, FewShotPose)
     model.eval()
     work, more = _stages(model, keypoints, shots), _stages(model, keypoints + 1, shots)
 
     parts: dict[tuple[Stage, str], Part] = {}
-    for (stage, path), (true, paper) in work.items():
+    for (stage, path), (true, (paper,)) in work.items():
         row = (stage, _label(path))
         part = parts.get(row, Part(*row))
-        slope = more[stage, path].paper - paper  # all that thop sees is linear in K
+        slope = more[stage, path].booked[0] - paper  # all that thop sees is linear in K
         twice = path == "feature_projection" and model.decision is not None
         parts[row] = part._replace(
             macs=part.macs + true,
@@ -130,13 +119,6 @@ def describe(model: nn.Module, *, keypoints: int = 17, shots: int = 1, text_toke
         text_tokens=0 if model.text is None else text_tokens,
         uncounted=None if model.text is None or text else model.text.name,
     )
-
-
-class _Work(NamedTuple):
-    """MACs in the two conventions."""
-
-    true: int
-    paper: int
 
 
 def _parts(model: nn.Module) -> dict[str, nn.Module]:
@@ -167,7 +149,7 @@ def _add_parameters(model: FewShotPose, parts: dict[tuple[Stage, str], Part], *,
         parts["query", "visual"] = part._replace(paper_parameters=part.paper_parameters + head)
 
 
-def _stages(model: FewShotPose, keypoints: int, shots: int) -> dict[tuple[Stage, str], _Work]:
+def _stages(model: FewShotPose, keypoints: int, shots: int) -> dict[tuple[Stage, str], Work]:
     """Work of each part in both stages, one prompt and one query."""
     size = model.visual.size
     with torch.device("meta"), torch.no_grad():
@@ -182,50 +164,14 @@ def _stages(model: FewShotPose, keypoints: int, shots: int) -> dict[tuple[Stage,
         )
         # The empty text is known to the text encoder, which need not be loaded for it; values do not exist here
         names = [("",)] * keypoints
-        tokens, prompt = _measure(model, _parts(model), lambda: model.prompt(support, names, mask))
-        _, query = _measure(
-            model, _parts(model), lambda: model.locate(model.visual(image), tokens, adjacency)
+        tokens, prompt = measure(model, _parts(model), lambda: model.prompt(support, names, mask), (_thop,))
+        _, query = measure(
+            model, _parts(model), lambda: model.locate(model.visual(image), tokens, adjacency), (_thop,)
         )  # fmt: skip
     return {
         **{("prompt", path): work for path, work in prompt.items()},
         **{("query", path): work for path, work in query.items()},
     }
-
-
-def _measure(
-    network: nn.Module, parts: Mapping[str, nn.Module], run: Callable[[], Result]
-) -> tuple[Result, dict[str, _Work]]:
-    """Run something and charge each operation to the innermost part at work; "" is none of them."""
-    true, paper, stack, seen = Counter[str](), Counter[str](), [""], 0
-
-    def charge() -> None:
-        nonlocal seen
-        total = counter.get_total_flops() // 2
-        true[stack[-1]] += total - seen
-        seen = total
-
-    def enter(path: str) -> None:
-        charge()
-        stack.append(path)
-
-    def leave() -> None:
-        charge()
-        stack.pop()
-
-    def count(module: nn.Module, given: tuple, output: Any) -> None:
-        paper[stack[-1]] += _thop(module, given, output)
-
-    with ExitStack() as hooks, FlopCounterMode(display=False) as counter:
-        for module in network.modules():
-            hooks.callback(module.register_forward_hook(count).remove)
-        for path, part in parts.items():
-            # A list is never called itself
-            for module in part if isinstance(part, nn.ModuleList) else [part]:
-                hooks.callback(module.register_forward_pre_hook(lambda *_, path=path: enter(path)).remove)
-                hooks.callback(module.register_forward_hook(lambda *_: leave()).remove)
-        result = run()
-        charge()
-    return result, {path: _Work(true[path], paper[path]) for path in true}
 
 
 def _thop(module: nn.Module, given: tuple, output: Any) -> int:
@@ -256,8 +202,8 @@ def _text(name: str, keypoints: int, tokens: int) -> Part | None:
         if strings and length:
             given = torch.zeros(strings, length, dtype=torch.long, device="meta")
             with torch.no_grad():
-                _, work = _measure(network, {}, lambda given=given: network(input_ids=given))
-            true, paper = true + work[""].true, paper + work[""].paper
+                _, work = measure(network, {}, lambda given=given: network(input_ids=given), (_thop,))
+            true, paper = true + work[""].true, paper + work[""].booked[0]
     count = sum(parameter.numel() for parameter in network.parameters())
     return Part("prompt", "text", count, count, true, count, paper)
 

@@ -104,13 +104,31 @@ class Source(NamedTuple):
     dropped: tuple[tuple[str, str], ...]
     """Patterns of keys that are left out, and what they are."""
     configs: tuple[str, ...]
-    """The shipped configs whose models it may be."""
+    """The shipped configs whose models it may be, one for each architecture."""
+    options: tuple[str, ...] = ()
+    """KEY=VALUE of what the published models are and no shape shows, or no shipped config is."""
+    splits: bool = False
+    """Trained on one of MP-100's splits."""
 
 
 _BACKBONE = r"(?:backbone|encoder_sample)\."
 _MODEL = [*_within(_BACKBONE, "visual.network.", SWIN_V2), *_within(r"keypoint_head\.", "", POSE_HEAD)]
 _COMPUTED = (r".*\b(?:relative_coords_table|relative_position_index|attn_mask)$", "tables that are computed anew")
 _CLASSES = "class head, which no pose model uses"
+_PEOPLE = (
+    "m_8xb64-420e_coco-wholebody-256x192",
+    "l_8xb64-420e_coco-wholebody-256x192",
+    "l_8xb32-420e_coco-wholebody-384x288",
+    "x_8xb32-420e_coco-wholebody-384x288",
+    "m_1xb384-420e_coco-256x192",
+    "l_1xb256-420e_coco-256x192",
+    "l_1xb64-420e_coco-384x288",
+    "m_1xb64-210e_crowdpose-256x192",
+    "l_1xb64-210e_crowdpose-256x192",
+    "l_1xb64-210e_crowdpose-384x288",
+    "x_1xb64-210e_crowdpose-384x288",
+)
+"""Models trained on UBody, too, are those of COCO-WholeBody alone."""
 SOURCES = {
     "graphcape": Source(
         "GraphCape",
@@ -118,6 +136,7 @@ SOURCES = {
         keys=_MODEL,
         dropped=(_COMPUTED, (_BACKBONE + r"head\.", _CLASSES)),
         configs=("graphcape", "graphcape_tiny"),
+        splits=True,
     ),
     "capex": Source(
         "CapeX",
@@ -129,6 +148,7 @@ SOURCES = {
             (_BACKBONE + r"head\.", _CLASSES),
         ),
         configs=("capex", "capex_tiny", "capex_clip", "capex_clip_tiny"),
+        splits=True,
     ),
     "swinv2": Source(
         "official Swin-V2",
@@ -147,15 +167,27 @@ SOURCES = {
         mark=r"head\.cls_gx\.",
         keys=CIGPOSE,
         dropped=((r"head\.(?:mlp\.[01]|cls_[xy])\.", "layers of RTMPose's head, which CIGPose does not use"),),
-        configs=(),
+        configs=tuple(f"cigpose-{name}" for name in _PEOPLE),
+        options=("model.intervention.score=random",),
     ),
-    "rtmpose": Source("RTMPose", mark=r"head\.cls_x\.", keys=RTMPOSE, dropped=(), configs=()),
+    "rtmpose": Source(
+        "RTMPose",
+        mark=r"head\.cls_x\.",
+        keys=RTMPOSE,
+        dropped=(),
+        configs=tuple(f"rtmpose-{name}" for name in _PEOPLE),
+        options=("model.head.bias=False",),
+    ),
 }
 """What `cape convert` knows.
 
 The official GraphCape and CapeX keep their Swin-V2 under `backbone.` with its unused class head, the pose head under
 `keypoint_head.` and CapeX's text encoder under `text_backbone.`; the prefix `encoder_sample.` of their predecessors is
-taken, too. A wrapper's `module.` is taken off.
+taken, too. CIGPose and RTMPose keep CSPNeXt under `backbone.` and the rest under `head.`. A wrapper's `module.` is
+taken off.
+
+CIGPose's initial predictors stand in its checkpoints as they were at the start of training: no loss reaches them. The
+score that they give is `random`, whose predictors do not train here, either.
 """
 
 

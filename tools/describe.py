@@ -1,4 +1,4 @@
-"""Parameters and MACs of a few-shot model, part by part: `python tools/describe.py --help`."""
+"""Parameters and MACs of a model, part by part: `python tools/describe.py --help`."""
 
 import sys
 

@@ -12,6 +12,7 @@ from cape.files import check_writable
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from torch import Tensor
 
     from cape.released import Converted
 
@@ -28,7 +29,10 @@ class Fit(NamedTuple):
 
 
 def convert(
-    source: Annotated[Literal["graphcape", "capex", "swinv2", "cape"], typer.Argument(help="Whose checkpoint it is.")],
+    source: Annotated[
+        Literal["graphcape", "capex", "swinv2", "cigpose", "rtmpose", "cape"],
+        typer.Argument(help="Whose checkpoint it is."),
+    ],
     checkpoint: Annotated[Path, typer.Argument(metavar="IN", help="The published file, .pth or .safetensors.")],
     out: Annotated[
         Path, typer.Argument(metavar="OUT", help="The .safetensors file to write; replaced if it is there.")
@@ -46,12 +50,12 @@ def convert(
         bool, typer.Option("--allow-pickle", help="Read a pickle (.pth): its tensors, never its code.")
     ] = False,
 ) -> None:
-    """Rename the weights of GraphCape, CapeX or the official Swin-V2, all of them or none, and check that they fit.
+    """Rename the weights of a published model, all of them or none, and check that they fit.
 
-    graphcape and capex give a whole model, for cape test. swinv2 (supervised, or pretrained by SimMIM) gives
-    a backbone, for cape train --backbone-weights. OUT says in its header where it is from and which config it fits.
-    cape takes a checkpoint of cape train and writes its matrices in half precision, at half the size: so the weights
-    that ship were made.
+    graphcape, capex, cigpose and rtmpose give a whole model, for cape test. swinv2 (supervised, or pretrained by
+    SimMIM) gives a backbone, for cape train --backbone-weights. OUT says in its header where it is from and which
+    config it fits. cape takes a checkpoint of cape train and writes its matrices in half precision, at half the size:
+    so the weights that ship were made.
 
     CapeX's text encoder is left out: cape loads the published one itself. Where IN says that it was tuned, or where it
     is of another kind, IN is refused.
@@ -76,11 +80,12 @@ def convert(
     content = read_content(checkpoint, allow_pickle=allow_pickle)
     tensors = tensors_of(content, where=str(checkpoint))
     converted = under_our_names(source, tensors, where=str(checkpoint))
-    options = list(cfg_options or [])
-    if source != BACKBONE:
+    options = _options(source, cfg_options or [])
+    if SOURCES[source].splits:
         options.append(f"split={_split(checkpoint, split, _told(content))}")
     elif split is not None:
-        raise UsageError("--split", expected="none for a backbone", got=str(split), fix="Leave it out.")
+        expected = f"none: {SOURCES[source].title} is not trained on a split of MP-100"
+        raise UsageError("--split", expected=expected, got=str(split), fix="Leave it out.")
     fit = _fit(source, converted, config, options, where=str(checkpoint))
     if source == "capex":
         _check_text(text_encoder(tensors), fit, _told(content), where=str(checkpoint))
@@ -93,7 +98,10 @@ def convert(
     if source != BACKBONE:
         about["run"] = json.dumps(identity(fit.config))
     # Copies: tensors of a pickle may share memory, those of safetensors may not
-    state = {key: value.to(torch.float32, copy=True) for key, value in converted.state.items()}
+    state = {
+        key: value.to(torch.float32 if value.is_floating_point() else torch.int64, copy=True)
+        for key, value in converted.state.items()
+    }
     written = save_weights(out, state, about=about)
 
     numbers = sum(value.numel() for value in converted.state.values())
@@ -159,6 +167,22 @@ def _split(checkpoint: Path, given: int | None, told: str) -> int:
     return number
 
 
+def _options(source: str, given: list[str]) -> list[str]:
+    """What was asked for, and what the published models are; not one against the other."""
+    from cape.configuration import parse_options
+    from cape.released import SOURCES
+
+    fixed = SOURCES[source].options
+    asked, own = parse_options(given), parse_options(fixed)
+    for key, value in own.items():
+        if asked.get(key, value) != value:
+            raise UsageError(
+                "--cfg-options", expected=f"{key}={value}, as {SOURCES[source].title} was published",
+                got=str(asked[key]), fix="Leave it out.",
+            )  # fmt: skip
+    return [*(each for each in given if each.partition("=")[0] not in own), *fixed]
+
+
 def _fit(source: str, converted: "Converted", config: str | None, options: list[str], *, where: str) -> Fit:
     """The config whose model has these parameters, by names and shapes; the model is not computed."""
     import torch
@@ -172,6 +196,8 @@ def _fit(source: str, converted: "Converted", config: str | None, options: list[
         settings = load_config(name, parse_options(options))
         with torch.device("meta"):
             model = make_model(settings)
+        if source == BACKBONE and not hasattr(model, "visual"):
+            raise UsageError("--config", expected="a few-shot config", got=name, fix="Name one, e.g. cape_flf.")
         part = model.visual.network if source == BACKBONE else model
         found = differences(converted.state, part.state_dict())
         # A window's size shows in its table alone. A backbone may change it, as the official code does, a model not.
@@ -207,13 +233,16 @@ def _check_text(carried: str | None, fit: Fit, told: str, *, where: str) -> None
 def _check_values(converted: "Converted", *, where: str) -> None:
     from cape.released import some
 
-    wrong = [
-        converted.official[key]
-        for key, value in converted.state.items()
-        if not value.is_floating_point() or not value.isfinite().all()
-    ]
+    wrong = [converted.official[key] for key, value in converted.state.items() if not _sound(key, value)]
     if wrong:
         raise DataError(where, expected="finite weights", got=f"others in {some(wrong)}", fix="Copy the file again.")
+
+
+def _sound(key: str, value: "Tensor") -> bool:
+    """Finite; a batch norm's count of batches is whole."""
+    if key.endswith("num_batches_tracked"):
+        return not (value.is_floating_point() or value.is_complex()) and bool((value >= 0).all())
+    return value.is_floating_point() and bool(value.isfinite().all())
 
 
 def _say_use(source: str, out: Path, fit: Fit) -> None:

@@ -1,4 +1,4 @@
-"""`cape describe`: parameters and MACs of a few-shot model, part by part."""
+"""`cape describe`: parameters and MACs of a model, part by part."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cape.commands import invocation, run
+from cape.errors import UsageError
 from cape.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
-    from cape.complexity import Complexity, Part, Stage
+    from rich.table import Table
 
+    from cape.complexity import Complexity, Part, Stage
+    from cape.complexity_wholebody import WholeBodyComplexity, WholeBodyPart
+
+PROMPT = {"keypoints": 17, "shots": 1, "text_tokens": 60}
+"""Of a few-shot model, what is counted unless flags say otherwise."""
 STAGES: tuple[tuple["Stage", str], ...] = (("prompt", "once per prompt"), ("query", "per query picture"))
 
 
@@ -19,9 +25,16 @@ def describe(
     config: Annotated[
         str, typer.Argument(help="A config file (Python, executed: trust it), or the name of a shipped one.")
     ],
-    keypoints: Annotated[int, typer.Option(min=1, help="Keypoints of the prompt.")] = 17,
-    shots: Annotated[int, typer.Option(min=1, help="Support pictures.")] = 1,
-    text_tokens: Annotated[int, typer.Option(min=1, help="Tokens of all keypoint names together.")] = 60,
+    keypoints: Annotated[
+        int | None, typer.Option(min=1, help=f"Keypoints of the prompt ({PROMPT['keypoints']}); few-shot models alone.")
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option(min=1, help=f"Support pictures ({PROMPT['shots']}); few-shot models alone.")
+    ] = None,
+    text_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"Tokens of all keypoint names ({PROMPT['text_tokens']}); few-shot models alone."),
+    ] = None,
     cfg_options: Annotated[
         list[str] | None, typer.Option(help="KEY=VALUE, e.g. model.width=64; repeat it for several.")
     ] = None,
@@ -29,7 +42,8 @@ def describe(
 ) -> None:
     """Count a model, nothing of which is computed or downloaded: as it is, and as the paper counts.
 
-    The support pictures and names of a prompt are encoded once; each further picture costs the second block alone.
+    Of a few-shot model, the support pictures and names of a prompt are encoded once; each further picture costs the
+    second block alone. Of a whole-body model, one person in one view is counted.
 
     Example: cape describe configs/cape_flf_split1.py --keypoints 17
     """
@@ -37,33 +51,48 @@ def describe(
 
     from cape.commands.console import say
     from cape.complexity import describe as count
+    from cape.complexity_wholebody import describe_whole_body
     from cape.configuration import load_config, parse_options
     from cape.engine import make_model
+    from cape.models.wholebody import WholeBodyPose
 
     if json_file is not None:
         check_writable(json_file)
     settings = load_config(config, parse_options(cfg_options or []))
     with torch.device("meta"):
         model = make_model(settings)
-    found = count(model, keypoints=keypoints, shots=shots, text_tokens=text_tokens)
-    print_complexity(found)
-    for line in summary(found):
+    given = {"keypoints": keypoints, "shots": shots, "text_tokens": text_tokens}
+    asked = {name: value for name, value in given.items() if value is not None}
+    if isinstance(model, WholeBodyPose):
+        _refuse(asked, config)
+        body = describe_whole_body(model)
+        print_whole_body(body)
+        lines, figures = whole_body_summary(body), whole_body_json(body)
+    else:
+        found = count(model, **{**PROMPT, **asked})
+        print_complexity(found)
+        lines, figures = summary(found), to_json(found)
+    for line in lines:
         say(line)
     if json_file is not None:
-        write_atomically(json_file, json.dumps({"command": invocation(), **to_json(found)}, indent=1) + "\n")
+        write_atomically(json_file, json.dumps({"command": invocation(), **figures}, indent=1) + "\n")
+
+
+def _refuse(asked: dict[str, int], config: str) -> None:
+    """No flag about a prompt goes with a model that takes none."""
+    for name, value in asked.items():
+        raise UsageError(
+            f"--{name.replace('_', '-')}", expected=f"none: {config} is a whole-body model, which takes no prompt",
+            got=str(value), fix="Leave it out.",
+        )  # fmt: skip
 
 
 def print_complexity(found: "Complexity") -> None:
     """A row per part, the stages apart, the paper's convention on the right. Fits 80 columns."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    heads = ["part", "parameters", "GMACs", "paper's\nparameters", "paper's\nGMACs", "+ MMACs a\nkeypoint"]
-    for place, head in enumerate(heads):
-        table.add_column(Text(head), justify="right" if place else "left", no_wrap=True)
+    table = _table("+ MMACs a\nkeypoint")
     for stage, title in STAGES:
         table.add_row(Text(title, style="bold"))
         for part in found.parts:
@@ -72,6 +101,18 @@ def print_complexity(found: "Complexity") -> None:
         table.add_section()
     table.add_row(*map(Text, _cells("total", found.total())))
     Console().print(table)
+
+
+def _table(last: str) -> "Table":
+    """An empty one, with the columns that all models have, and one more."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place, head in enumerate(["part", "parameters", "GMACs", "paper's\nparameters", "paper's\nGMACs", last]):
+        table.add_column(Text(head), justify="right" if place else "left", no_wrap=True)
+    return table
 
 
 def _name(part: "Part", found: "Complexity") -> str:
@@ -125,6 +166,56 @@ def to_json(found: "Complexity") -> dict:
         "parts": [part._asdict() for part in found.parts],
         "totals": [{**part._asdict(), "stage": part.stage or "both"} for part in totals],
     }
+
+
+def print_whole_body(found: "WholeBodyComplexity") -> None:
+    """A row per part, the paper's convention on the right. Fits 80 columns."""
+    from rich.console import Console
+    from rich.text import Text
+
+    table = _table("paper's\nGFLOPs")
+    for part in found.parts:
+        table.add_row(*map(Text, _whole_body_cells(part)))
+    table.add_section()
+    table.add_row(*map(Text, _whole_body_cells(found.total())))
+    Console().print(table)
+
+
+def _whole_body_cells(part: "WholeBodyPart") -> list[str]:
+    return [
+        part.name,
+        _count(part.parameters),
+        f"{part.macs / 1e9:.3f}",
+        _count(part.paper_parameters),
+        f"{part.paper_macs / 1e9:.3f}",
+        f"{part.paper_flops / 1e9:.3f}",
+    ]
+
+
+def whole_body_summary(found: "WholeBodyComplexity") -> list[str]:
+    """What the table rests on."""
+    total, named = found.total(), {part.name: part for part in found.parts}
+    times = total.macs / named["backbone"].macs
+    lines = [
+        f"Trained: {total.parameters - total.frozen:,} parameters. Frozen: {total.frozen:,}.",
+        f"One person, {found.keypoints} keypoints, {' x '.join(map(str, found.size))} pixels: "
+        f"{times:.2f} times the backbone alone.",
+        "GMACs: all products. The paper's: those of the official code. Its GFLOPs are",
+        "these and what mmengine's counter gives batch norms and poolings.",
+    ]
+    if found.views > 1:
+        lines.append("The flip test runs all of it twice, on two views: twice these GMACs.")
+    if "unused" in named:
+        lines.append("Unused: layers of RTMPose that the official head keeps, and the paper counts.")
+    if "initial" in named and not named["initial"].parameters:
+        lines.append("Initial: predictors of the official score, which this config does without.")
+    return lines
+
+
+def whole_body_json(found: "WholeBodyComplexity") -> dict:
+    """All figures as whole numbers."""
+    parts = [part._asdict() for part in found.parts]
+    return {**found._asdict(), "parts": parts, "totals": [found.total()._asdict()]}
 
 
 def main(argv: list[str] | None = None) -> int:

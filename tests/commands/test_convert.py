@@ -12,7 +12,7 @@ from torch import Tensor
 from cape.checkpoints import read_header, read_weights, save_weights
 from cape.commands import convert as command
 from cape.commands.convert import main
-from cape.configuration import load_config
+from cape.configuration import load_config, parse_options
 from cape.engine import make_model
 from cape.released import SOURCES, convert, differences, looks_like, some, text_encoder
 
@@ -74,13 +74,18 @@ def test_a_whole_model(state: State, small: Path, attempt, capsys) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_the_shipped_configs_are_told_apart(source: str) -> None:
+def test_the_shipped_configs_are_told_apart(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is the only one of its source that its own weights fit; nothing is computed."""
+    options = list(SOURCES[source].options)
+    built = {}
     for name in SOURCES[source].configs:
+        config = load_config(name, parse_options(options))
         with torch.device("meta"):
-            model = make_model(load_config(name))
+            built[config.filename] = make_model(config)
+    monkeypatch.setattr("cape.engine.make_model", lambda config: built[config.filename])
+    for name, model in zip(SOURCES[source].configs, built.values(), strict=True):
         own = model.visual.network if source == "swinv2" else model
-        found = command._fit(source, convert(source, {})._replace(state=own.state_dict()), None, [], where="x")
+        found = command._fit(source, convert(source, {})._replace(state=own.state_dict()), None, options, where="x")
         assert found.name == name
 
 

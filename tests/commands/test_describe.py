@@ -18,6 +18,18 @@ model = dict(
 )
 """
 
+BODY = """
+model = dict(
+    type="WholeBodyPose",
+    skeleton="coco",
+    size=(64, 96),
+    backbone=dict(type="mmpose.CSPNeXt", widen_factor=0.0625, deepen_factor=0.01, out_indices=(4,)),
+    embedding=dict(channels=64, width=16, query=8),
+    intervention=dict(train=2),
+    graph=dict(),
+)
+"""
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
@@ -86,3 +98,46 @@ def test_an_unwritable_target_is_refused_before_the_work(
     monkeypatch.setattr("cape.complexity.describe", lambda *_, **__: pytest.fail("worked first"))
     assert main([str(config), "--json", str(tmp_path)]) == 1
     assert "expected" in capsys.readouterr().err
+
+
+# ---- whole-body models
+
+
+@pytest.fixture
+def body(tmp_path: Path) -> Path:
+    path = tmp_path / "body.py"
+    path.write_text(BODY)
+    return path
+
+
+def test_a_whole_body_model(
+    body: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    target = tmp_path / "figures.json"
+    assert main([str(body), "--json", str(target)]) == 0
+    printed, figures = capsys.readouterr().out, json.loads(target.read_text())
+    assert "…" not in printed and max(map(len, printed.splitlines())) <= 80
+    for name in ("backbone", "embedding", "intervention", "initial", "graph", "head", "unused", "total"):
+        assert any(line.split()[:1] == [name] for line in printed.splitlines()), name
+    assert "17 keypoints, 64 x 96 pixels" in printed and "two views" in printed and "RTMPose" in printed
+    (total,) = figures["totals"]
+    assert total["paper_parameters"] - total["parameters"] == 6 * 16 + 1 + 16 * 2 * (64 + 96)
+    assert sum(each["paper_flops"] for each in figures["parts"]) == total["paper_flops"] > total["paper_macs"]
+    assert (figures["keypoints"], figures["size"], figures["views"]) == (17, [64, 96], 2)
+
+
+def test_a_whole_body_model_without_its_modules_says_less(body: Path, capsys: pytest.CaptureFixture) -> None:
+    options = ["model.intervention=None", "model.graph=None", "model.flip_test=False"]
+    assert main([str(body), *(word for each in options for word in ("--cfg-options", each))]) == 0
+    printed = capsys.readouterr().out
+    assert "two views" not in printed and "RTMPose" not in printed and "nused" not in printed
+    assert main([str(body), "--cfg-options", "model.intervention.score=norm"]) == 0
+    assert "does without" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flag", ["--keypoints", "--shots", "--text-tokens"])
+def test_flags_of_a_prompt_do_not_go_with_it(body: Path, flag: str, capsys: pytest.CaptureFixture) -> None:
+    assert main([str(body), flag, "3"]) == 1
+    error = capsys.readouterr().err
+    assert flag in error and "takes no prompt" in error
