@@ -109,6 +109,8 @@ class Source(NamedTuple):
     """KEY=VALUE of what the published models are and no shape shows, or no shipped config is."""
     splits: bool = False
     """Trained on one of MP-100's splits."""
+    part: str = ""
+    """The part of a model that it is, where it is not a whole one."""
 
 
 _BACKBONE = r"(?:backbone|encoder_sample)\."
@@ -161,6 +163,7 @@ SOURCES = {
             (r"(?:encoder\.)?mask_token$", "mask token of SimMIM"),
         ),
         configs=("cape_flf", "cape_flf_tiny"),
+        part="visual.network",
     ),
     "cigpose": Source(
         "CIGPose",
@@ -178,13 +181,21 @@ SOURCES = {
         configs=tuple(f"rtmpose-{name}" for name in _PEOPLE),
         options=("model.head.bias=False",),
     ),
+    "cspnext": Source(
+        "CSPNeXt",
+        mark=r"backbone\.stage4\.2\.",  # after those that carry it with a head of their own
+        keys=((r"backbone\.(?=stem|stage)", ""),),
+        dropped=((r"head\.", "pose head of its pretraining"), (r"data_preprocessor\.", "means of its pictures")),
+        configs=tuple(f"cigpose-{name}" for name in (_PEOPLE[0], _PEOPLE[1], _PEOPLE[3])),
+        part="backbone",
+    ),
 }
 """What `cape convert` knows.
 
 The official GraphCape and CapeX keep their Swin-V2 under `backbone.` with its unused class head, the pose head under
 `keypoint_head.` and CapeX's text encoder under `text_backbone.`; the prefix `encoder_sample.` of their predecessors is
-taken, too. CIGPose and RTMPose keep CSPNeXt under `backbone.` and the rest under `head.`. A wrapper's `module.` is
-taken off.
+taken, too. CIGPose, RTMPose and pretrained CSPNeXt keep it under `backbone.` and the rest under `head.`. A wrapper's
+`module.` is taken off.
 
 CIGPose's initial predictors stand in its checkpoints as they were at the start of training: no loss reaches them. The
 score that they give is `random`, whose predictors do not train here, either.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from cape.released import Converted
 
-BACKBONE = "swinv2"
-
 
 class Fit(NamedTuple):
     """A config whose model a checkpoint is."""
@@ -30,7 +28,7 @@ class Fit(NamedTuple):
 
 def convert(
     source: Annotated[
-        Literal["graphcape", "capex", "swinv2", "cigpose", "rtmpose", "cape"],
+        Literal["graphcape", "capex", "swinv2", "cigpose", "rtmpose", "cspnext", "cape"],
         typer.Argument(help="Whose checkpoint it is."),
     ],
     checkpoint: Annotated[Path, typer.Argument(metavar="IN", help="The published file, .pth or .safetensors.")],
@@ -53,9 +51,9 @@ def convert(
     """Rename the weights of a published model, all of them or none, and check that they fit.
 
     graphcape, capex, cigpose and rtmpose give a whole model, for cape test. swinv2 (supervised, or pretrained by
-    SimMIM) gives a backbone, for cape train --backbone-weights. OUT says in its header where it is from and which
-    config it fits. cape takes a checkpoint of cape train and writes its matrices in half precision, at half the size:
-    so the weights that ship were made.
+    SimMIM) and cspnext (pretrained by mmpose) give a backbone, for cape train --backbone-weights. OUT says in its
+    header where it is from and which config it fits. cape takes a checkpoint of cape train and writes its matrices in
+    half precision, at half the size: so the weights that ship were made.
 
     CapeX's text encoder is left out: cape loads the published one itself. Where IN says that it was tuned, or where it
     is of another kind, IN is refused.
@@ -95,7 +93,7 @@ def convert(
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     about = {"library": "cape", "source": SOURCES[source].title, "source_sha256": digest}
     about |= {"config": fit.name, "config_options": " ".join(fit.options)}
-    if source != BACKBONE:
+    if not SOURCES[source].part:
         about["run"] = json.dumps(identity(fit.config))
     # Copies: tensors of a pickle may share memory, those of safetensors may not
     state = {
@@ -196,12 +194,14 @@ def _fit(source: str, converted: "Converted", config: str | None, options: list[
         settings = load_config(name, parse_options(options))
         with torch.device("meta"):
             model = make_model(settings)
-        if source == BACKBONE and not hasattr(model, "visual"):
-            raise UsageError("--config", expected="a few-shot config", got=name, fix="Name one, e.g. cape_flf.")
-        part = model.visual.network if source == BACKBONE else model
+        wanted = SOURCES[source].part
+        part = dict(model.named_modules()).get(wanted)
+        if part is None:
+            like = SOURCES[source].configs[0]
+            raise UsageError("--config", expected=f"a config of a model with {wanted}", got=name, fix=f"Try {like}.")
         found = differences(converted.state, part.state_dict())
         # A window's size shows in its table alone. A backbone may change it, as the official code does, a model not.
-        if source != BACKBONE:
+        if not wanted:
             tables = {key: each for key, each in part.named_buffers() if key in converted.tables}
             found += differences(converted.tables, tables)
         if not found:
@@ -247,9 +247,10 @@ def _sound(key: str, value: "Tensor") -> bool:
 
 def _say_use(source: str, out: Path, fit: Fit) -> None:
     from cape.commands.console import say
+    from cape.released import SOURCES
 
     options = "".join(f" --cfg-options {option}" for option in fit.options)
-    if source == BACKBONE:
+    if SOURCES[source].part:
         say(f"Use it: cape train {fit.name}{options} --backbone-weights {out}")
         return
     say(f"Use it: cape test {fit.name} {out}{options} --data FOLDER")

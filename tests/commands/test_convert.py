@@ -84,7 +84,7 @@ def test_the_shipped_configs_are_told_apart(source: str, monkeypatch: pytest.Mon
             built[config.filename] = make_model(config)
     monkeypatch.setattr("cape.engine.make_model", lambda config: built[config.filename])
     for name, model in zip(SOURCES[source].configs, built.values(), strict=True):
-        own = model.visual.network if source == "swinv2" else model
+        own = dict(model.named_modules())[SOURCES[source].part]
         found = command._fit(source, convert(source, {})._replace(state=own.state_dict()), None, options, where="x")
         assert found.name == name
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from cape.checkpoints import read_header, read_weights, save_weights
 from cape.commands.convert import main
 from cape.configuration import load_config
-from cape.engine import load_model, make_model
-from cape.errors import DataError
+from cape.engine import load_model, load_start, make_model
+from cape.errors import DataError, UsageError
 from cape.released import SOURCES
 
 State = dict[str, Tensor]
@@ -217,7 +217,23 @@ def test_no_split_and_no_pickle_unasked(tmp_path: Path, attempt, capsys) -> None
 def test_a_whole_body_config_has_no_backbone_of_swin(tmp_path: Path, attempt, capsys) -> None:
     state = {"layers.0.blocks.0.attn.cpb_mlp.0.weight": torch.zeros(1)}
     assert attempt(state, "swinv2", fits="cigpose")[0] == 1
-    assert "a few-shot config" in capsys.readouterr().err
+    assert "a model with visual.network" in capsys.readouterr().err
+
+
+def test_a_pretrained_backbone_starts_a_model(tmp_path: Path, attempt, capsys) -> None:
+    """Without the head that it was pretrained with; it begins as it is in the file, and no other may."""
+    state = {key: value for key, value in official_state("rtmpose", tmp_path).items() if key.startswith("backbone.")}
+    pretrained = {**state, "head.deconv_layers.0.weight": torch.zeros(3), "data_preprocessor.mean": torch.zeros(3)}
+    status, out = attempt(pretrained, "cspnext", fits="cigpose")
+    assert status == 0 and "--backbone-weights" in capsys.readouterr().out
+    config = load_config(config_of("cigpose", tmp_path), {"backbone_weights": str(out)})
+    model = make_model(config)
+    load_start(model, config)
+    for name, value in model.backbone.state_dict().items():
+        assert torch.equal(value, state[f"backbone.{name}"])
+    config.backbone_weights = "auto"
+    with pytest.raises(UsageError, match="cape convert cspnext"):
+        load_start(model, config)
 
 
 def test_the_parts_of_batch_norm_are_all_there(tmp_path: Path) -> None:
