@@ -1,13 +1,15 @@
 """A small CIGPose for two cores and a few people: learns `wholebody_mini` by heart, to see that everything learns.
 
 The backbone is a quarter as wide and a third as deep as CIGPose-l's. Trained and evaluated on the same people, with the
-annotated boxes and without augmentation; another data set wants `stages` as in the other configs.
+annotated boxes and without augmentation, mirrored pictures included; another data set wants `stages` as in the other
+configs, and the flip test.
 """
 
 _base_ = ["_base_/cigpose.py"]
 data_root = "data/wholebody_mini"
 backbone_weights = "random"
 model = dict(
+    flip_test=False,
     backbone=dict(deepen_factor=0.33, widen_factor=0.25),
     embedding=dict(channels=256, width=128, query=64),
 )

@@ -18,6 +18,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional
 
 from cape import compat
 from cape.codecs import simcc_points
@@ -150,8 +151,17 @@ class WholeBodyPose(BaseModel):
         """How confounded each keypoint is (Eq. 2), by the way that the intervention asks for."""
         if self.intervention is None or self.intervention.score == "norm":
             return -tokens.norm(dim=-1)
-        logits = self.initial(tokens) if self.initial is not None else self.observe(tokens)
+        logits = self.observe(tokens) if self.initial is None else self._first(self.initial, tokens)
         return confounder_score(*logits, temperature=self.intervention.temperature)
+
+    def _first(self, initial: nn.Module, tokens: Float[Tensor, "B K D"]) -> SimCC:
+        """Logits of the initial predictors.
+
+        Those that learn see embeddings of unit scale. Nothing holds the scale of F, and behind one of 15 a linear layer
+        with the others' learning rate swings to and fro.
+        """
+        learns = any(each.requires_grad for each in initial.parameters())
+        return initial(functional.rms_norm(tokens, tokens.shape[-1:]) if learns else tokens)
 
     def place(self, tokens: Float[Tensor, "B K D"]) -> SimCC:
         """F'' and its logits."""
@@ -197,7 +207,9 @@ class WholeBodyPose(BaseModel):
             agreement = counterfactual_loss(logits, self.observe(tokens, self.observed_statistics), stable)
             losses["loss_counterfactual"] = self.intervention.weight * agreement
             if self.initial is not None and self.intervention.score == "supervised":
-                losses["loss_initial"] = simcc_loss(self.initial(tokens.detach()), target, weight, **options)
+                losses["loss_initial"] = simcc_loss(
+                    self._first(self.initial, tokens.detach()), target, weight, **options
+                )
         return losses
 
     @torch.no_grad()

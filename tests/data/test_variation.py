@@ -46,6 +46,32 @@ def test_shuffling_keeps_points_names_and_edges_together(episode: Episode) -> No
     assert varied.support.points.shape == (2, int(episode.mask.sum()), 2)
 
 
+def counterparts(episode: Episode) -> set[tuple[str, str]]:
+    count = int(episode.mask.sum()) if episode.mask.all() else len(episode.names)
+    return {(episode.names[k], episode.names[int(episode.mirror[k])]) for k in range(count) if episode.mask[k]}
+
+
+def members(episode: Episode) -> set[frozenset[str]]:
+    return {frozenset(episode.names[k] for k in row.nonzero()[:, 0].tolist()) for row in episode.parts if row.any()}
+
+
+@pytest.mark.parametrize("subset", [0.0, 1.0])
+def test_mirrors_and_parts_go_along(episode: Episode, subset: float) -> None:
+    """Who is whose counterpart, and of which part, is told by names; one whose counterpart is not asked has none."""
+    parts = torch.zeros_like(episode.parts)
+    parts[0, ::2] = parts[3, 1:4] = True
+    episode = episode._replace(parts=parts)
+    assert any(a != b for a, b in counterparts(episode))
+    for seed in range(5):
+        varied = vary(episode, seed, shuffle=True, subset=subset, between=2)
+        asked = {name for name in varied.names if name}
+        known = {(a, b if b in asked else a) for a, b in counterparts(episode) if a in asked}
+        assert {pair for pair in counterparts(varied) if pair[0]} == known
+        assert members(varied) == {each & asked for each in members(episode)} - {frozenset()}
+        wide = resized(varied, 40)
+        assert members(wide) == members(varied) and wide.parts.shape == (40, 40)
+
+
 def test_limit_and_subset(episode: Episode) -> None:
     count = int(episode.mask.sum())
     assert count > 8

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cape.codecs import cell_centres
-from cape.models.affine import best_start, design, fit_affine, of_start, robust_fit, turns
+from cape.models.affine import FitSettings, bent, best_start, design, fit_affine, of_start, robust_fit, turns
 from cape.models.baselines import peak
+from cape.structures import Anchors
 
 
 def some_points(seed: int, count: int = 8) -> torch.Tensor:
@@ -148,3 +149,52 @@ def test_one_or_two_keypoints_stay_finite(count: int) -> None:
     logits = fitted(maps, starts, torch.ones(starts.shape[:-1], dtype=torch.bool))
     assert torch.isfinite(logits).all()
     assert (peak(logits) - support).norm(dim=-1).max() < 0.06
+
+
+def test_evidence_is_the_mean_over_what_a_start_shows() -> None:
+    """A keypoint that it does not show says nothing for it, whatever its map looks like."""
+    support = some_points(11, 6)
+    maps = maps_with_outliers(support, wrong=[])[:, None]
+    shown = torch.ones(1, 1, 6, dtype=torch.bool)
+    shown[..., 4] = False
+    before = robust_fit(maps, support[:, None], shown).evidence
+    maps[:, :, 4] = 9.0
+    torch.testing.assert_close(robust_fit(maps, support[:, None], shown).evidence, before)
+    rest = [0, 1, 2, 3, 5]
+    alone = robust_fit(maps[:, :, rest], support[:, None, rest], shown[..., rest]).evidence
+    torch.testing.assert_close(alone, before)
+
+
+def known(places: torch.Tensor, *fixed: int) -> Anchors:
+    where = torch.zeros(places.shape[:2], dtype=torch.bool)
+    where[:, list(fixed)] = True
+    return Anchors(places, where)
+
+
+def test_anchors_decide_where_the_maps_are_wrong() -> None:
+    """The maps are those of another place: known keypoints match where they are known, and the fit follows them."""
+    support = some_points(5, 9)
+    query = support + torch.tensor([0.15, -0.1])
+    maps = maps_with_outliers(support, wrong=[])[:, None]
+    shown = torch.ones(1, 1, 9, dtype=torch.bool)
+    stiff = FitSettings(bend=1e-3)  # what lies near an anchor does not go along with it by itself
+    anchors = known(query, 0, 2, 4, 6, 7, 8)
+    plain = robust_fit(maps, support[:, None], shown, settings=stiff).places[:, 0]
+    found = robust_fit(maps, support[:, None], shown, settings=stiff, anchors=anchors).places[:, 0]
+    free = [1, 3, 5]
+    assert (plain - query)[:, free].norm(dim=-1).min() > 0.15
+    assert (found - query)[:, free].norm(dim=-1).max() < 0.75 * (plain - query)[:, free].norm(dim=-1).min()
+
+
+def test_what_lies_near_an_anchor_goes_along_with_it() -> None:
+    points = torch.tensor([[[0.3, 0.3], [0.33, 0.3], [0.9, 0.9]]])
+    anchors = known(points + torch.tensor([0.2, 0.0]), 0)
+    moved = bent(points[:, None], points[:, None], anchors, length=0.1)[0, 0] - points[0]
+    torch.testing.assert_close(moved[0], torch.tensor([0.2, 0.0]), atol=1e-3, rtol=0)
+    near = 0.2 * math.exp(-(0.03**2) / (2 * 0.1**2))
+    torch.testing.assert_close(moved[1], torch.tensor([near, 0.0]), atol=1e-3, rtol=0)
+    assert moved[2].abs().max() < 1e-6
+    maps = torch.zeros(1, 1, 3, 16, 16)
+    shown = torch.ones(1, 1, 3, dtype=torch.bool)
+    fit = robust_fit(maps, points[:, None], shown, anchors=anchors)
+    torch.testing.assert_close(fit.places[0, 0, 0], anchors.places[0, 0], atol=1e-3, rtol=0)
