@@ -70,7 +70,8 @@ def test_one_narrow_step(path: Path) -> None:
     config = load_config(path, {"model.width": 32})
     config.model.matching.update(heads=4, hidden=32, gate=8, layers=1)
     config.model.decoder.update(heads=4, layers=1)
-    config.model.decoder.graph.update(hidden=32)
+    if config.model.decoder.graph.type == "GraphFeedForward":
+        config.model.decoder.graph.update(hidden=32)
     config.model.visual.name = NARROW.get(config.model.visual.name, config.model.visual.name)
     if config.model.text is not None:
         config.model.text = {"type": "TextEncoder", "name": "random", "width": 64}
