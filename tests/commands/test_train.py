@@ -24,7 +24,7 @@ train_dataloader = dict(dataset=dict(
     source=dict(_delete_=True, type="Drawn", instances=24, rotation=60.0,
                 categories=["quadruped", "person", "bicycle", "fish", "butterfly", "bird"])))
 val_dataloader = dict(dataset=dict(
-    source=dict(_delete_=True, type="Drawn", seed=5, instances=16, rotation=60.0, categories=["chair", "face"]),
+    source=dict(_delete_=True, type="Drawn", seed=5, instances=16, rotation=60.0, categories=["chair", "scissors"]),
     pairs=dict(episodes=4, queries=15)))
 train_cfg = dict(max_epochs=20, val_interval=5)
 param_scheduler = [dict(type="OneCycleLR", eta_max=2e-3, total_steps=20, pct_start=0.1, by_epoch=True,
