@@ -108,7 +108,7 @@ def _with_facts(registry: Any, options: Mapping[str, Any], facts: Mapping[str, A
     return {**{key: value for key, value in facts.items() if key in known}, **options}
 
 
-def make_loader(episodes: Episodes, options: Mapping[str, Any], *, seed: int) -> DataLoader:
+def make_loader(data: Episodes | PersonCrops, options: Mapping[str, Any], *, seed: int) -> DataLoader:
     """A loader whose order depends on seed and epoch alone, and which leaves torch's global generator as it was."""
     rest = {key: value for key, value in options.items() if key not in ("dataset", "sampler", "collate_fn")}
     if not rest.get("num_workers"):
@@ -116,8 +116,8 @@ def make_loader(episodes: Episodes, options: Mapping[str, Any], *, seed: int) ->
     with told("dataloader"):
         sampler = {key: value for key, value in dict(options["sampler"]).items() if key != "type"}
         return DataLoader(
-            episodes,
-            sampler=DefaultSampler(episodes, seed=seed, **sampler),
+            data,
+            sampler=DefaultSampler(data, seed=seed, **sampler),
             collate_fn=FUNCTIONS.get(options["collate_fn"]["type"]),
             generator=torch.Generator(),
             **rest,

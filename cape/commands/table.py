@@ -56,7 +56,7 @@ def table(
     ] = None,
     ablation: Annotated[
         list[str] | None,
-        typer.Option(help="Add the rows of fusion, alignment, plugin, decision, consistency or half."),
+        typer.Option(help="Add the rows of fusion, alignment, plugin, decision, graph, consistency or half."),
     ] = None,
     size: Annotated[
         Literal["full", "lite"], typer.Option(help="Of an ablation's models: the paper's, or the small ones.")
