@@ -120,7 +120,7 @@ class EdgeConv(nn.Module):
         own, other = self.message.weight.chunk(2, dim=1)
         kept, sent = functional.linear(rows, own - other), functional.linear(rows, other)
         receiver, sender = edges
-        messages = functional.silu(self.norm(kept[receiver] + sent[sender]))
+        messages = functional.silu(self.norm(kept.index_select(0, receiver) + sent.index_select(0, sender)))
         return aggregate(messages, receiver, len(rows), how=self.aggregation)
 
 
@@ -144,10 +144,10 @@ class GroupGates(nn.Module):
         """Factors between 0 and 1; 1 for a keypoint in no group."""
         group, keypoint = structure.members
         narrow = functional.silu(self.norm(self.down(rows)))
-        pooled = aggregate(narrow[keypoint], group, structure.groups, how="mean")
+        pooled = aggregate(narrow.index_select(0, keypoint), group, structure.groups, how="mean")
         gates = self.up(self.between(pooled, structure.between)).sigmoid()
         inside = torch.zeros_like(rows[:, :1]).index_fill(0, keypoint, 1)
-        return aggregate(gates[group], keypoint, len(rows), how="mean") + 1 - inside
+        return aggregate(gates.index_select(0, group), keypoint, len(rows), how="mean") + 1 - inside
 
 
 class _BatchNorm(nn.BatchNorm1d):
