@@ -18,14 +18,15 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from cape.data.clicked import Mapped
 from cape.data.inputs import Picture, as_box, as_place, is_one, pictures_of
-from cape.data.transforms import Square, apply, crop_matrix, crop_square, warp
+from cape.data.transforms import Square, apply, crop_matrix, crop_square, normalise, warp
 from cape.data.whole import whole_box
 from cape.errors import CapeError, PromptError
 from cape.files import check_writable, write_atomically
 from cape.models.fewshot import FewShotPose
 from cape.skeleton import Skeleton, swap_pairs
-from cape.structures import Tokens
+from cape.structures import Tokens, View
 
 VERSION = 1
 MARGIN = 0.15
@@ -66,6 +67,8 @@ class Prompt(NamedTuple):
     """Of a batch of one."""
     model: str
     """Fingerprint of the model that compiled it: another one compiles it again."""
+    human: Mapped | None = None
+    """Which keypoints a whole-body model finds; None where no predictor with such a model has seen the prompt."""
 
     @property
     def asked(self) -> Bool[np.ndarray, "K"]:
@@ -91,6 +94,8 @@ class Prompt(NamedTuple):
             "texts": self.texts,
             "pictures": [{"sha256": shot.picture, "name": shot.name} for shot in self.shots],
         }
+        if self.human is not None:
+            about["human"] = {key: value for key, value in self.human._asdict().items() if key != "names"}
         tensors = {f"tokens.{key}": value for key, value in self.tokens._asdict().items()}
         for number, shot in enumerate(self.shots):
             tensors |= {f"shots.{number}.{key}": getattr(shot, key) for key in ("crop", "points", "visible")}
@@ -144,7 +149,9 @@ def _assembled(kind: type[Prompt], about: dict[str, Any], tensors: dict[str, Ten
         for number, each in enumerate(about["pictures"])
     )
     tokens = Tokens(*(tensors[f"tokens.{key}"] for key in Tokens._fields))
-    return kind(skeleton, tuple(map(str, about["texts"])), shots, tokens, str(about["model"]))
+    texts = tuple(map(str, about["texts"]))
+    human = Mapped.read(about["human"], texts) if about.get("human") else None
+    return kind(skeleton, texts, shots, tokens, str(about["model"]), human)
 
 
 def _checked(prompt: Prompt) -> Prompt:
@@ -291,6 +298,27 @@ def make_shots(picture: Picture, clicks: Any, box: Any, size: int) -> tuple[Shot
     places = [torch.from_numpy(apply(crop_matrix(square), points)).float() for square in squares]
     seen, identity = torch.from_numpy(visible), digest(picture.pixels)
     return tuple(Shot(crop, at, seen, identity, picture.name) for crop, at in zip(crops, places, strict=True))
+
+
+def view_of(shots: Sequence[Shot], count: int, size: int) -> View:
+    """A batch of one for the support encoder; of names alone one empty shot.
+
+    Args:
+        shots: Of one prompt.
+        count: K of its keypoints.
+        size: Of the model's pictures.
+    """
+    blank = not shots
+    return View(
+        image=torch.zeros(1, 1, 3, size, size) if blank else _stacked([normalise(s.crop.numpy()) for s in shots]),
+        points=torch.zeros(1, 1, count, 2) if blank else _stacked([s.points for s in shots]),
+        visible=torch.zeros(1, 1, count, dtype=torch.bool) if blank else _stacked([s.visible for s in shots]),
+        to_pixels=torch.zeros(1, max(1, len(shots)), 2, 3),
+    )
+
+
+def _stacked(fields: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(fields))[None]
 
 
 def box_around(points: Float[np.ndarray, "K 2"], size: tuple[int, int]) -> Float[np.ndarray, "4"] | None:
