@@ -18,6 +18,7 @@ from cape.codecs import simcc_points
 from cape.data.anatomy import is_person, meanings
 from cape.data.clicked import Mapped, settle
 from cape.data.inputs import Picture
+from cape.data.shots import Shot, box_around
 from cape.data.skeletons import read_skeleton
 from cape.data.topdown import Cropper
 from cape.data.transforms import PADDING, normalise
@@ -26,7 +27,7 @@ from cape.loading import build_from
 from cape.models.encoders.text import TextEncoder
 from cape.models.wholebody import WholeBodyPose
 from cape.prediction import Prediction
-from cape.prompting import Prompt, Shot, box_around
+from cape.prompting import Prompt
 from cape.structures import SimCC
 
 BATCH = 16  # crops at once
@@ -132,14 +133,13 @@ class BodyModel:
         if not firsts:
             return away
         sides = [float(shot.crop.shape[0]) for shot in firsts]
-        boxes = [
-            side * np.array([0.5 - 0.5 / PADDING, 0.5 - 0.5 / PADDING, 1 / PADDING, 1 / PADDING]) for side in sides
-        ]
+        inner = ((1 - 1 / PADDING) / 2,) * 2 + (1 / PADDING,) * 2
+        boxes = [side * np.array(shot.box or inner) for shot, side in zip(firsts, sides, strict=True)]
         found = self.find([shot.crop.numpy() for shot in firsts], boxes)
         total, clicks = np.zeros_like(away), np.zeros((count, 1))
-        for shot, side, points, raw in zip(firsts, sides, found.points, found.raw, strict=True):
+        for shot, side, box, points, raw in zip(firsts, sides, boxes, found.points, found.raw, strict=True):
             there, clicked = shot.points.double().numpy() * side, shot.visible.numpy()
-            gap = np.linalg.norm(there[:, None] - points[None], axis=-1) / (side / PADDING)
+            gap = np.linalg.norm(there[:, None] - points[None], axis=-1) / box[2:].max()
             gap[:, raw <= 0] = np.inf
             total[clicked] += gap[clicked]
             clicks[clicked] += 1

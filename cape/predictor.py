@@ -23,13 +23,14 @@ from torch import Tensor
 from cape.data.clicked import Mapped
 from cape.data.inputs import Input, Inputs, Look, looks_at, pictures_of
 from cape.data.prompts import clean_name, is_placeholder
+from cape.data.shots import Shot, box_around, make_shots, view_of
 from cape.data.transforms import apply, crop_square, invert, normalise, warp
 from cape.errors import PromptError, UsageError
 from cape.features import find_device
 from cape.loading import build_from
 from cape.models.fewshot import FewShotPose
 from cape.prediction import Prediction, corrections, draft_of, kept, told
-from cape.prompting import Given, Prompt, Shot, box_around, fingerprint, make_shots, make_skeleton, shots_given, view_of
+from cape.prompting import Given, Prompt, fingerprint, make_skeleton, shots_given
 from cape.search import CANDIDATES, LEAST, boxed, distinct, looks_over
 from cape.skeleton import Skeleton
 from cape.structures import Anchors, Found, Tokens, View
