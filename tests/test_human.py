@@ -1,7 +1,6 @@
 """`cape.human`: an untrained whole-body model beside a few-shot one: crops, mapping by clicks, predictions, files."""
 
 import itertools
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,47 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
-from networks import SMALL
-from torch import nn
+from networks import BODY, SMALL, write_model
 
 import cape
-from cape.checkpoints import save_weights
 from cape.data.skeletons import read_skeleton
 from cape.errors import DataError, PromptError, UsageError
 from cape.human import BodyModel, variance
 from cape.predictor import Predictor
 from cape.prompting import Prompt
-from cape.registry import MODELS
-from cape.runs import identity
 from cape.structures import SimCC
 
 FEW = {"type": "FewShotPose", **SMALL, "prior": {"type": "TurnedFit", "rotations": 2},
        "matching": {**SMALL["matching"], "prior": 12.0}}  # fmt: skip
-BODY = {
-    "type": "WholeBodyPose",
-    "skeleton": "coco",
-    "size": (64, 96),
-    "backbone": {"type": "mmpose.CSPNeXt", "widen_factor": 0.0625, "deepen_factor": 0.01, "out_indices": (4,)},
-    "embedding": {"channels": 64, "width": 16, "query": 8},
-    "intervention": {"train": 2, "test": 1},
-    "graph": {"type": "HierarchicalGraph"},
-}
 COCO = read_skeleton("coco").names
 NAMES = [name.replace("_", " ") for name in COCO]
 BOX = [30.0, 20.0, 80.0, 120.0]
-
-
-def write(folder: Path, described: dict, name: str, seed: int = 0) -> Path:
-    """Random weights with the model in the header, as `cape train` and `cape convert` write them."""
-    torch.manual_seed(seed)
-    model = MODELS.build({**described})
-    for parameter in model.parameters() if described["type"] == "WholeBodyPose" else ():
-        if parameter.dim() > 1:  # at the official start all keypoints look alike
-            nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5)
-    path = folder / f"{name}.safetensors"
-    save_weights(path, model.state_dict(), about={"run": json.dumps(identity(Config({"model": described})))})
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +30,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("weights")
     whole = {**BODY, "skeleton": "coco_wholebody"}
     return {
-        "few": write(folder, FEW, "few"), "body": write(folder, BODY, "body"),
-        "other": write(folder, BODY, "other", seed=5), "whole": write(folder, whole, "whole"),
-    }  # fmt: skip
+        "few": write_model(folder / "few.safetensors", FEW),
+        "body": write_model(folder / "body.safetensors", BODY),
+        "other": write_model(folder / "other.safetensors", BODY, seed=5),
+        "whole": write_model(folder / "whole.safetensors", whole),
+    }
 
 
 @pytest.fixture(scope="module")
