@@ -81,11 +81,11 @@ class BodyModel:
         """
         cuts = [self.cropper.cut(picture, box) for picture, box in zip(pictures, boxes, strict=True)]
         parts = [self._run([cut[0] for cut in cuts[start : start + BATCH]]) for start in range(0, len(cuts), BATCH)]
-        points, raw, variance = (np.concatenate(each) for each in zip(*parts, strict=True))
+        points, raw, spread = (np.concatenate(each) for each in zip(*parts, strict=True))
         centre, extent = (np.stack([cut[place] for cut in cuts])[:, None] for place in (1, 2))
         scale = extent / np.array(self.model.size)
-        spread = (variance * scale**2)[..., None] * np.eye(2)
-        return Bodies(points * scale + centre - extent / 2, raw, spread)
+        covariance = (spread * scale**2)[..., None] * np.eye(2)
+        return Bodies(points * scale + centre - extent / 2, raw, covariance)
 
     def _run(self, crops: Sequence[UInt8[np.ndarray, "h w 3"]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Points and variances in pixels of the input, and raw scores between them."""
@@ -118,7 +118,7 @@ class BodyModel:
         mirror = self.skeleton.mirror()
         settled = settle(meant, self._away(prompt.shots, len(nobody)), mirror=mirror, names=self.skeleton.names)
         keypoints = tuple(self.skeleton.names[each] if each >= 0 else "" for each in settled.keypoint)
-        verdict = f"A person's keypoints{', as was said' if wish else f': {why}'}; {self.name} finds"
+        verdict = f"A person's keypoints{', as was said' if wish else f': {why}'}; {Path(self.name).name} finds"
         verdict += f" {sum(map(bool, keypoints))} of {len(keypoints)}"
         verdict += ". Left is the viewer's, as the clicks say." if settled.viewer else "."
         return prompt._replace(human=Mapped(self.fingerprint, wish, prompt.texts, keypoints, settled.reasons, verdict))
@@ -154,8 +154,9 @@ class BodyModel:
     ) -> list[Prediction]:
         """Predictions of one prompt with the points of its mapped keypoints from this model.
 
-        Where it finds none, its raw score not positive, the few-shot model's point and score stay. The poses of a
-        search stay in their order, which is of few-shot scores.
+        Where it finds none, its raw score not positive, the few-shot model's point and score stay. What the few-shot
+        model is not asked for (a name without a click, where it reads no names) is not asked of this one either: the
+        box comes from what is. The poses of a search stay in their order, which is of few-shot scores.
 
         Args:
             found: By the few-shot model.
@@ -165,6 +166,8 @@ class BodyModel:
         if not found or not (found[0].prompt.human and found[0].prompt.human.found):
             return list(found)
         rows, columns = self._indices(found[0].prompt.human)
+        asked = found[0].asked[rows]
+        rows, columns = rows[asked], columns[asked]
         around = [box_around(each.points[each.asked], each.size) for each in found]
         boxes = [each.box if box is None or not unboxed else box
                  for each, box, unboxed in zip(found, around, whole, strict=True)]  # fmt: skip

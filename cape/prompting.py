@@ -1,7 +1,8 @@
 """A prompt: the clicked pictures and the names, compiled once and asked often; a file of its own.
 
 The file (`.prompt`) is safetensors: the compiled tokens and the crops that were clicked, with names, edges, swap pairs,
-the pictures' hashes and the model's fingerprint as JSON in its header. Nothing in it is executed.
+the pictures' hashes and boxes, the model's fingerprint and what a whole-body model finds as JSON in its header. Nothing
+in it is executed.
 """
 
 import hashlib

@@ -163,6 +163,16 @@ def test_mapped_keypoints_are_the_whole_body_models_the_others_few_shot(predicto
     assert mixed.to_coco()["num_keypoints"] == 5 and mixed.to_supervision().xy.shape == (1, 5, 2)
 
 
+def test_what_the_few_shot_model_cannot_be_asked_for_is_not_asked(files, tmp_path: Path) -> None:
+    visual = write_model(tmp_path / "visual.safetensors", FEW | {"text": None})
+    predictor = cape.load(visual, device="cpu", human=files["body"])
+    options = {"images": picture(), "points": [[70.0, 80.0], None], "boxes": BOX, "human": True}
+    prompt = predictor.prompt(names=["ball", "left wrist"], **options)
+    (found,) = predictor(prompt, picture(1), boxes=BOX)
+    assert prompt.human.keypoints == ("", "left_wrist") and found.asked.tolist() == [True, False]
+    assert found.scores[1] == 0 and not found.whole_body.any()
+
+
 def test_without_boxes_it_looks_around_the_points(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     from cape.data.shots import box_around
 
