@@ -1,15 +1,16 @@
 """Predictions: where the prompted keypoints are, in pixels of the original picture."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from cape.codecs import cell_centres
 from cape.data.inputs import Look, as_place
-from cape.data.transforms import crop_matrix, invert
+from cape.data.transforms import apply, crop_matrix, invert
 from cape.errors import UsageError
 from cape.prompting import Prompt
 from cape.skeleton import Skeleton
@@ -37,7 +38,7 @@ class Prediction(NamedTuple):
 
     points: Float[np.ndarray, "K 2"]
     scores: Float[np.ndarray, "K"]
-    """0 to 1, higher is better, see `confidence`: not calibrated."""
+    """0 to 1, higher is better, not calibrated: see `confidence`, and `human.Bodies` for those of `whole_body`."""
     covariance: Float[np.ndarray, "K 2 2"]
     """Of the similarity map around the point, square pixels."""
     asked: Bool[np.ndarray, "K"]
@@ -54,6 +55,8 @@ class Prediction(NamedTuple):
     fixed: frozenset[int]
     """Keypoints that were corrected by hand."""
     seen: Seen
+    whole_body: Bool[np.ndarray, "K"]
+    """Keypoints that a whole-body model found; their branches are still the few-shot model's."""
 
     @property
     def skeleton(self) -> Skeleton:
@@ -128,7 +131,45 @@ def draft_of(prompt: Prompt, look: Look, feature: Float[Tensor, "C H W"]) -> Pre
         source=look.picture.name,
         fixed=frozenset(),
         seen=Seen(feature.cpu(), invert(crop_matrix(look.square)), float(look.box[2:].max())),
+        whole_body=np.zeros(len(blank), dtype=bool),
     )
+
+
+def told(found: Found, drafts: Sequence[Prediction], *, near: float, scale: float | None) -> list[Prediction]:
+    """What a few-shot model found, out of the crop frame, into pixels.
+
+    Args:
+        found: Of a batch.
+        drafts: As `draft_of` makes them, one a row.
+        near: What counts as found, in longest sides of the box.
+        scale: See `confidence`.
+    """
+    side = np.array([draft.seen.side for draft in drafts])
+    stretch = np.array([np.linalg.norm(draft.seen.to_pixels[:, 0]) for draft in drafts])
+    reach = torch.from_numpy(near * side / stretch).float().to(found.points.device)
+    with torch.inference_mode():
+        scores, covariance = confidence(found, reach=reach, scale=scale)
+        branches = torch.stack([branch.points[-1] for branch in found.branches], dim=1)
+    rows = (each.double().cpu().numpy() for each in (found.points[-1], scores, covariance, branches))
+    return [
+        draft._replace(
+            points=apply(draft.seen.to_pixels, points),
+            scores=score * draft.asked,
+            covariance=draft.seen.to_pixels[:, :2] @ spread @ draft.seen.to_pixels[:, :2].T,
+            branches=np.stack([apply(draft.seen.to_pixels, each) for each in several]),
+        )
+        for points, score, spread, several, draft in zip(*rows, drafts, strict=True)
+    ]
+
+
+def kept(refined: Prediction, before: Prediction, fixed: Collection[int]) -> Prediction:
+    """A refined prediction with what the whole-body model had found, but for the keypoints that are fixed."""
+    stay = before.whole_body.copy()
+    stay[list(fixed)] = False
+    fields = {key: getattr(refined, key).copy() for key in ("points", "scores", "covariance")}
+    for key, values in fields.items():
+        values[stay] = getattr(before, key)[stay]
+    return refined._replace(whole_body=stay, **fields)
 
 
 def corrections(fixed: Mapping[Any, Any], count: int) -> dict[int, Float[np.ndarray, "2"]]:

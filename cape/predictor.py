@@ -9,34 +9,38 @@ A prompt is compiled once; a picture costs little more than its backbone.
 """
 
 import itertools
-import json
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cape.checkpoints import load_weights, read_header
+from cape.data.clicked import Mapped
 from cape.data.inputs import Input, Inputs, Look, looks_at, pictures_of
 from cape.data.prompts import clean_name, is_placeholder
+from cape.data.shots import Shot, box_around, make_shots, view_of
 from cape.data.transforms import apply, crop_square, invert, normalise, warp
-from cape.errors import DataError, PromptError, UsageError
+from cape.errors import PromptError, UsageError
 from cape.features import find_device
+from cape.loading import build_from
 from cape.models.fewshot import FewShotPose
-from cape.prediction import Prediction, confidence, corrections, draft_of
-from cape.prompting import Given, Prompt, Shot, box_around, fingerprint, make_shots, make_skeleton, shots_given
-from cape.registry import MODELS
-from cape.runs import nested
+from cape.prediction import Prediction, corrections, draft_of, kept, told
+from cape.prompting import Given, Prompt, fingerprint, make_skeleton, shots_given
 from cape.search import CANDIDATES, LEAST, boxed, distinct, looks_over
 from cape.skeleton import Skeleton
 from cape.structures import Anchors, Found, Tokens, View
 
+if TYPE_CHECKING:
+    from cape.human import BodyModel
+
 NEAR = 0.2
 """What counts as found, in longest sides of the box: PCK's usual threshold."""
+PERSON = "the prompt is for a whole-body model, too, cape.load(..., human=FILE): without one, it is few-shot for all"
 SHIPPED = {"cape-lite": "cape-lite.safetensors"}
 """Weights that come with the package."""
 
@@ -47,13 +51,14 @@ class Predictor:
     Args:
         model: In evaluation mode, or it is put there.
         name: Of its weights, for people.
+        human: Finds a person's keypoints, see `cape.human`.
 
     Attributes:
         fingerprint: Of the weights and options: prompts say which model compiled them.
     """
 
-    def __init__(self, model: FewShotPose, *, name: str) -> None:
-        self.model, self.name = model.eval(), name
+    def __init__(self, model: FewShotPose, *, name: str, human: "BodyModel | None" = None) -> None:
+        self.model, self.name, self.human = model.eval(), name, human
         self.device = next(model.parameters()).device
         self.fingerprint = fingerprint(model)
 
@@ -71,6 +76,7 @@ class Predictor:
         edges: Sequence[Given] | None = None,
         swap: Sequence[Given] | None = None,
         boxes: Given = None,
+        human: bool | None = None,
     ) -> Prompt:
         """Compile a prompt out of clicks, names or both.
 
@@ -83,11 +89,16 @@ class Predictor:
             swap: Pairs that change places in a mirror (left and right ear); None infers them from the names.
             boxes: x, y, width, height of the object in each picture, where queries will have boxes, too; None: it is
                 looked at from as near as the points lie to the whole picture.
+            human: Whether a whole-body model may find what is a person's; None: where the names are a person's
+                (`data.anatomy.is_person`). `print(prompt.human)` reports.
 
         Raises:
+            UsageError: A person without a whole-body model (`load`).
             PromptError: Nothing to look for, or lengths that disagree.
             PictureError: A picture cannot be read.
         """
+        if human and self.human is None:
+            raise UsageError("human", expected="a whole-body model", got="none", fix="Give cape.load(..., human=FILE).")
         pictures, clicks, around = shots_given(images, points, boxes)
         count = len(clicks[0]) if clicks else len(names or ())
         if count == 0:
@@ -99,7 +110,7 @@ class Predictor:
         size = self.model.visual.size
         given = zip(pictures, clicks, around, strict=True)
         shots = [shot for picture, each, box in given for shot in make_shots(picture, each, box, size)]
-        return self._compile(skeleton, texts, tuple(shots))
+        return self._compile(skeleton, texts, tuple(shots), None if human is None else Mapped("", human))
 
     def compiled(self, prompt: Prompt) -> Prompt:
         """The prompt as this model compiles it; itself if this model did.
@@ -108,14 +119,14 @@ class Predictor:
             PromptError: It was made for another size of pictures.
         """
         if prompt.model == self.fingerprint:
-            return prompt
+            return self._mapped(prompt)
         sides = {shot.crop.shape[0] for shot in prompt.shots} - {self.model.visual.size}
         if sides:
             raise PromptError(
                 "prompt", expected=f"clicked pictures of {self.model.visual.size} px, as {self.name} looks at them",
                 got=f"{sides.pop()} px", fix="Make the prompt again with this model.",
             )  # fmt: skip
-        return self._compile(prompt.skeleton, prompt.texts, prompt.shots)
+        return self._compile(prompt.skeleton, prompt.texts, prompt.shots, prompt.human)
 
     def accept(self, prediction: Prediction, image: Input) -> Prompt:
         """The prediction's prompt with this picture as one more shot, once somebody has looked at it.
@@ -132,21 +143,17 @@ class Predictor:
         given = np.where((prediction.asked & inside)[:, None], prediction.points, np.nan)
         box = None if prediction.box.tolist() == [0, 0, width, height] else prediction.box
         shots = make_shots(picture, given, box, self.model.visual.size)
-        return self._compile(prompt.skeleton, prompt.texts, (*prompt.shots, *shots))
+        anew = prompt.human and prompt.human._replace(model="")
+        return self._compile(prompt.skeleton, prompt.texts, (*prompt.shots, *shots), anew)
 
-    def _compile(self, skeleton: Skeleton, texts: tuple[str, ...], shots: tuple[Shot, ...]) -> Prompt:
-        count, size = len(skeleton), self.model.visual.size
-        blank = not shots
-        support = View(
-            image=torch.zeros(1, 1, 3, size, size) if blank else _stacked([normalise(s.crop.numpy()) for s in shots]),
-            points=torch.zeros(1, 1, count, 2) if blank else _stacked([s.points for s in shots]),
-            visible=torch.zeros(1, 1, count, dtype=torch.bool) if blank else _stacked([s.visible for s in shots]),
-            to_pixels=torch.zeros(1, max(1, len(shots)), 2, 3),
-        )
+    def _compile(
+        self, skeleton: Skeleton, texts: tuple[str, ...], shots: tuple[Shot, ...], human: Mapped | None
+    ) -> Prompt:
+        count = len(skeleton)
         mirror = torch.from_numpy(skeleton.mirror())[None].to(self.device)
         mask = torch.ones(1, count, dtype=torch.bool, device=self.device)
         with torch.inference_mode():
-            support = View(*(field.to(self.device) for field in support))
+            support = View(*(field.to(self.device) for field in view_of(shots, count, self.model.visual.size)))
             tokens = self.model.prompt(support, [(text,) for text in texts], mask, mirror)
         if not tokens.mask.any():
             raise PromptError(
@@ -155,7 +162,15 @@ class Predictor:
                 if None in (self.model.text, self.model.support) else "none",
                 fix="Give what it reads.",
             )  # fmt: skip
-        return Prompt(skeleton, texts, shots, tokens, self.fingerprint)
+        return self._mapped(Prompt(skeleton, texts, shots, tokens, self.fingerprint, human))
+
+    def _mapped(self, prompt: Prompt) -> Prompt:
+        """With what a whole-body model finds of it, where there is one."""
+        if self.human is not None:
+            return self.human.mapped(prompt)
+        if prompt.human is not None and prompt.human.found:
+            warnings.warn(f"{PERSON} ({len(prompt.human.found)} of its keypoints)", stacklevel=4)
+        return prompt
 
     # Predictions
 
@@ -192,7 +207,8 @@ class Predictor:
         views = looks_at(images, boxes)
         while batch := list(itertools.islice(views, batch_size)):
             found = self._look(prompt, batch)
-            yield from self._again(prompt, batch, found) if zoom else found
+            found = self._again(prompt, batch, found) if zoom else found
+            yield from self._complete(found, batch)
 
     def search(
         self, prompt: Prompt, images: Inputs, *, most: int = 5, least: float = LEAST, batch_size: int = 16
@@ -222,10 +238,11 @@ class Predictor:
             found = distinct(found, most=CANDIDATES * most, alike=0.5)
             batches = [found[start : start + batch_size] for start in range(0, len(found), batch_size)]
             found = [each for batch in batches for each in self._again(prompt, views[: len(batch)], batch)]
-            yield [boxed(each) for each in distinct(found, most=most, alike=0.2, within=0.6, least=least)]
+            found = [boxed(each) for each in distinct(found, most=most, alike=0.2, within=0.6, least=least)]
+            yield self._complete(found, [look._replace(whole=False) for look in views[: len(found)]])
 
     def refine(self, prediction: Prediction, *, fixed: Mapping[Any, Given]) -> Prediction:
-        """Correct some keypoints of a prediction; the others follow.
+        """Correct some keypoints of a prediction; the others follow, but for those that a whole-body model found.
 
         Args:
             prediction: Of this model. What was corrected in it before stays.
@@ -244,9 +261,15 @@ class Predictor:
         there = torch.zeros(1, count, dtype=torch.bool, device=self.device)
         there[0, list(known)] = True
         found = self._locate(prompt, seen.feature[None].to(self.device), Anchors(crop, there))
-        (refined,) = self._told(prompt, found, [prediction])
+        (refined,) = self._told(found, [prediction])
         refined.points[list(known)] = places[list(known)]
-        return refined._replace(fixed=frozenset(known))
+        return kept(refined, prediction, known)._replace(fixed=frozenset(known))
+
+    def _complete(self, found: list[Prediction], batch: Sequence[Look]) -> list[Prediction]:
+        """With a person's keypoints, where there is a model for them."""
+        if self.human is None:
+            return found
+        return self.human.completed(found, [look.picture for look in batch], [look.whole for look in batch])
 
     def _again(self, prompt: Prompt, batch: Sequence[Look], found: list[Prediction]) -> list[Prediction]:
         """What was found in whole pictures, or what a look at the box around it finds, whichever is surer."""
@@ -268,7 +291,7 @@ class Predictor:
         with torch.inference_mode():
             feature = self.model.visual(torch.stack([normalise(crop) for crop in crops]).to(self.device))
         drafts = [draft_of(prompt, look, row) for look, row in zip(batch, feature, strict=True)]
-        return self._told(prompt, self._locate(prompt, feature, None), drafts)
+        return self._told(self._locate(prompt, feature, None), drafts)
 
     def _locate(self, prompt: Prompt, feature: Float[Tensor, "B C H W"], anchors: Anchors | None) -> Found:
         count = len(feature)
@@ -278,35 +301,17 @@ class Predictor:
         with torch.inference_mode():
             return self.model.locate(feature, tokens, adjacency, parts, anchors)
 
-    def _told(self, prompt: Prompt, found: Found, drafts: Sequence[Prediction]) -> list[Prediction]:
-        """Out of the crop frame, into pixels."""
-        side = np.array([draft.seen.side for draft in drafts])
-        scale = np.array([np.linalg.norm(draft.seen.to_pixels[:, 0]) for draft in drafts])
-        reach = torch.from_numpy(NEAR * side / scale).float().to(self.device)
-        with torch.inference_mode():
-            weight = self.model.matching.log_prior
-            scale = None if weight is None else float(weight.exp())
-            scores, covariance = confidence(found, reach=reach, scale=scale)
-            branches = torch.stack([branch.points[-1] for branch in found.branches], dim=1)
-        answers = zip(*(each.double().cpu().numpy() for each in (found.points[-1], scores, covariance, branches)),
-                      drafts, strict=True)  # fmt: skip
-        return [
-            draft._replace(
-                points=apply(draft.seen.to_pixels, points),
-                scores=score * draft.asked,
-                covariance=draft.seen.to_pixels[:, :2] @ spread @ draft.seen.to_pixels[:, :2].T,
-                branches=np.stack([apply(draft.seen.to_pixels, each) for each in several]),
-            )
-            for points, score, spread, several, draft in answers
-        ]
-
-
-def _stacked(fields: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(fields))[None]
+    def _told(self, found: Found, drafts: Sequence[Prediction]) -> list[Prediction]:
+        prior = self.model.matching.log_prior
+        return told(found, drafts, near=NEAR, scale=None if prior is None else float(prior.detach().exp()))
 
 
 def load(
-    name_or_path: str | Path = "cape-lite", *, device: str = "auto", options: Mapping[str, Any] | None = None
+    name_or_path: str | Path = "cape-lite",
+    *,
+    device: str = "auto",
+    options: Mapping[str, Any] | None = None,
+    human: str | Path | None = None,
 ) -> Predictor:
     """A predictor, from weights that ship with cape or that `cape train` wrote.
 
@@ -316,26 +321,21 @@ def load(
         name_or_path: "cape-lite", or a .safetensors file of a few-shot model.
         device: "auto" is the GPU where there is one.
         options: Of the model, in place of the header's; for example {"prior": {"type": "TurnedFit"}}.
+        human: A .safetensors file of a whole-body model (`cape convert cigpose`): it finds what a prompt has of a
+            person's keypoints.
 
     Raises:
-        DataError: No such file, a damaged one, or one that does not say what model it is of.
-        UsageError: No such name or device.
+        DataError: No such file or name, a damaged file, one that does not say what model it is of, or one of another.
+        UsageError: No such device.
     """
     path = _weights(str(name_or_path))
-    if not path.is_file():
-        raise DataError(
-            str(name_or_path), expected=f"{', '.join(SHIPPED)} or a .safetensors file", got="no such file",
-            fix="Check the path.",
-        )  # fmt: skip
-    described = nested(json.loads(read_header(path).get("run", "{}"))).get("model")
-    if not described:
-        raise DataError(
-            str(path), expected="a few-shot model's checkpoint as `cape train` writes it",
-            got="a file that does not say what model it is of", fix="Use `cape test CONFIG CHECKPOINT` for others.",
-        )  # fmt: skip
-    model = MODELS.build({**described, **(options or {})})
-    load_weights(model, path)
-    return Predictor(model.to(find_device(device)), name=str(name_or_path))
+    what, where = f"{', '.join(SHIPPED)} or another few-shot model", find_device(device)
+    model = build_from(path, FewShotPose, what, device=where, options=options)
+    if human is None:
+        return Predictor(model, name=str(name_or_path))
+    from cape.human import BodyModel  # with mmpose
+
+    return Predictor(model, name=str(name_or_path), human=BodyModel.load(human, device=where))
 
 
 def _weights(name: str) -> Path:

@@ -1,7 +1,8 @@
 """A prompt: the clicked pictures and the names, compiled once and asked often; a file of its own.
 
 The file (`.prompt`) is safetensors: the compiled tokens and the crops that were clicked, with names, edges, swap pairs,
-the pictures' hashes and the model's fingerprint as JSON in its header. Nothing in it is executed.
+the pictures' hashes and boxes, the model's fingerprint and what a whole-body model finds as JSON in its header. Nothing
+in it is executed.
 """
 
 import hashlib
@@ -12,15 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from cape.data.inputs import Picture, as_box, as_place, is_one, pictures_of
-from cape.data.transforms import Square, apply, crop_matrix, crop_square, warp
-from cape.data.whole import whole_box
+from cape.data.clicked import Mapped
+from cape.data.inputs import Picture, as_box, is_one, pictures_of
+from cape.data.shots import Shot
 from cape.errors import CapeError, PromptError
 from cape.files import check_writable, write_atomically
 from cape.models.fewshot import FewShotPose
@@ -28,30 +28,8 @@ from cape.skeleton import Skeleton, swap_pairs
 from cape.structures import Tokens
 
 VERSION = 1
-MARGIN = 0.15
-"""By how much a box around clicked points is larger than they are, on each side."""
-STEP = 1.5
-"""By how much the sides of two shots of one picture differ at least."""
-SMALLEST = 0.02
-"""Points that lie closer together, as a share of the picture, do not tell how large the object is."""
-
 Given = Any
 """What a caller gives, lists or arrays of whatever numbers: checked here, not by types."""
-
-
-class Shot(NamedTuple):
-    """One clicked picture, as the model is shown it."""
-
-    crop: UInt8[Tensor, "H W 3"]
-    """The square around the object, RGB."""
-    points: Float[Tensor, "K 2"]
-    """Crop frame."""
-    visible: Bool[Tensor, "K"]
-    """Clicked keypoints."""
-    picture: str
-    """SHA-256 of the original picture's pixels."""
-    name: str
-    """The picture's file name, "" where it had none."""
 
 
 class Prompt(NamedTuple):
@@ -66,6 +44,8 @@ class Prompt(NamedTuple):
     """Of a batch of one."""
     model: str
     """Fingerprint of the model that compiled it: another one compiles it again."""
+    human: Mapped | None = None
+    """Which keypoints a whole-body model finds; None where no predictor with such a model has seen the prompt."""
 
     @property
     def asked(self) -> Bool[np.ndarray, "K"]:
@@ -89,8 +69,10 @@ class Prompt(NamedTuple):
             "swap": skeleton.swap,
             "parts": dict(skeleton.parts),
             "texts": self.texts,
-            "pictures": [{"sha256": shot.picture, "name": shot.name} for shot in self.shots],
+            "pictures": [{"sha256": shot.picture, "name": shot.name, "box": shot.box} for shot in self.shots],
         }
+        if self.human is not None:
+            about["human"] = {key: value for key, value in self.human._asdict().items() if key != "names"}
         tensors = {f"tokens.{key}": value for key, value in self.tokens._asdict().items()}
         for number, shot in enumerate(self.shots):
             tensors |= {f"shots.{number}.{key}": getattr(shot, key) for key in ("crop", "points", "visible")}
@@ -140,11 +122,19 @@ def _assembled(kind: type[Prompt], about: dict[str, Any], tensors: dict[str, Ten
             visible=tensors[f"shots.{number}.visible"],
             picture=str(each["sha256"]),
             name=str(each["name"]),
+            box=_numbers(each["box"]) if each.get("box") else None,
         )
         for number, each in enumerate(about["pictures"])
     )
     tokens = Tokens(*(tensors[f"tokens.{key}"] for key in Tokens._fields))
-    return kind(skeleton, tuple(map(str, about["texts"])), shots, tokens, str(about["model"]))
+    texts = tuple(map(str, about["texts"]))
+    human = Mapped.read(about["human"], texts) if about.get("human") else None
+    return kind(skeleton, texts, shots, tokens, str(about["model"]), human)
+
+
+def _numbers(box: Any) -> tuple[float, ...]:
+    """A box in a file's header."""
+    return tuple(map(float, as_box(box, "prompt")))
 
 
 def _checked(prompt: Prompt) -> Prompt:
@@ -223,11 +213,6 @@ def fingerprint(model: FewShotPose) -> str:
     return found.hexdigest()[:16]
 
 
-def digest(picture: UInt8[np.ndarray, "h w 3"]) -> str:
-    """SHA-256 of a picture's size and pixels."""
-    return hashlib.sha256(repr(picture.shape).encode() + np.ascontiguousarray(picture).tobytes()).hexdigest()
-
-
 def shots_given(images: Any, points: Any, boxes: Any) -> tuple[list[Picture], list[Any], list[Any]]:
     """Pictures with their clicks and boxes, one or several.
 
@@ -255,67 +240,3 @@ def shots_given(images: Any, points: Any, boxes: Any) -> tuple[list[Picture], li
             fix="Give None for a keypoint that a picture does not show.",
         )  # fmt: skip
     return pictures, list(points), boxes
-
-
-def make_shots(picture: Picture, clicks: Any, box: Any, size: int) -> tuple[Shot, ...]:
-    """A clicked picture as a model of this size of pictures is shown it.
-
-    Without a box nobody knows how large the object will be in a query: the clicked points fill the first shot, the
-    whole picture is the last, and there is one between them where they differ much.
-
-    Raises:
-        PromptError: No click, or one that is no place in the picture.
-        UsageError: A box that is none.
-    """
-    where = picture.name or "picture"
-    height, width = picture.pixels.shape[:2]
-    points, visible = np.zeros((len(clicks), 2)), np.zeros(len(clicks), dtype=bool)
-    for index, click in enumerate(clicks):
-        place = as_place(click)
-        if place is None:
-            raise PromptError(
-                f"{where}, point {index}", expected="x, y, or None", got=str(click)[:40], fix="Give both in pixels."
-            )
-        if np.isnan(place).any():
-            continue
-        if not (-0.5 <= place[0] <= width and -0.5 <= place[1] <= height):
-            raise PromptError(
-                f"{where}, point {index}", expected=f"a place in the picture, {width} x {height}", got=str(click)[:40],
-                fix="Give pixels, x first.",
-            )  # fmt: skip
-        points[index], visible[index] = place, True
-    if not visible.any():
-        raise PromptError(where, expected="at least one point", got="none", fix="Click one, or leave the picture out.")
-    squares = [crop_square(as_box(box, where))] if box is not None else _around(points[visible], (width, height))
-    crops = [torch.from_numpy(warp(picture.pixels, square, size=size)) for square in squares]
-    places = [torch.from_numpy(apply(crop_matrix(square), points)).float() for square in squares]
-    seen, identity = torch.from_numpy(visible), digest(picture.pixels)
-    return tuple(Shot(crop, at, seen, identity, picture.name) for crop, at in zip(crops, places, strict=True))
-
-
-def box_around(points: Float[np.ndarray, "K 2"], size: tuple[int, int]) -> Float[np.ndarray, "4"] | None:
-    """The box of an object with these points; None where they are too few or too near each other to tell its size.
-
-    Args:
-        points: In pixels.
-        size: Width and height of the picture.
-    """
-    low, high = (points.min(axis=0), points.max(axis=0)) if len(points) > 1 else (np.zeros(2), np.zeros(2))
-    extent = (high - low).max()
-    if extent < SMALLEST * max(size):
-        return None
-    margin = MARGIN * extent
-    return np.concatenate([low - margin, high - low + 2 * margin])
-
-
-def _around(points: Float[np.ndarray, "K 2"], size: tuple[int, int]) -> list[Square]:
-    """Squares from the one around clicked points to the one around the whole picture."""
-    whole = crop_square(whole_box(size))
-    box = box_around(points, size)
-    if box is None:
-        return [whole]
-    tight = crop_square(box)
-    if whole.side < STEP * tight.side:
-        return [tight]
-    between = Square((tight.x + whole.x) / 2, (tight.y + whole.y) / 2, (tight.side * whole.side) ** 0.5)
-    return [tight, between, whole] if whole.side > STEP**2 * tight.side else [tight, whole]

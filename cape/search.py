@@ -10,9 +10,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from cape.data.inputs import Look, Picture
+from cape.data.shots import box_around
 from cape.data.transforms import Square
 from cape.prediction import Prediction
-from cape.prompting import box_around
 
 LEVELS = 3
 """Sizes of squares, each half the one before, the first that of the whole picture."""

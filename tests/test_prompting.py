@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from cape.data.shots import Shot
 from cape.errors import CapeError, PromptError
-from cape.prompting import Prompt, Shot, make_skeleton
+from cape.prompting import Prompt, make_skeleton
 from cape.structures import Tokens
 
 

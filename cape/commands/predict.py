@@ -14,6 +14,7 @@ from cape.files import check_writable
 if TYPE_CHECKING:
     from cape.commands.labelled import Labelled
     from cape.commands.partial import Record
+    from cape.predictor import Predictor
     from cape.prompting import Prompt
 
 
@@ -45,6 +46,9 @@ def predict(
     ] = True,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 16,
     model: Annotated[str, typer.Option(help="cape-lite, or a .safetensors file.")] = "cape-lite",
+    human: Annotated[
+        Path | None, typer.Option(help="A whole-body model, .safetensors: it finds what the prompt has of a person.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     lossy: Annotated[bool, typer.Option("--lossy", help="Write what the format can hold.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT, and an unfinished run.")] = False,
@@ -81,10 +85,11 @@ def predict(
     _check_names([Path(file).relative_to(root).as_posix() for file in files], kind, loaded, format, lossy=lossy)
     _check_targets(out, draw, files, overwrite=overwrite)
     given = None if boxes is None else Labelled("--boxes", boxes, pictures=root)
-    predictor = load(model, device=device)
+    predictor = load(model, device=device, human=human)
     asked = {
         "prompt": hashlib.sha256(prompt.read_bytes()).hexdigest(),
         "model": predictor.fingerprint,
+        "human": "" if predictor.human is None else predictor.human.fingerprint,
         "source": str(Path(source).absolute()),
         "boxes": "" if given is None else _digest(given),
         "zoom": str(zoom),
@@ -96,7 +101,7 @@ def predict(
             say(f"{len(partial.records)} pictures are done already.")
         job = Job(
             predictor=predictor,
-            prompt=predictor.compiled(loaded),
+            prompt=_compiled(predictor, loaded),
             root=root,
             given=given,
             draw=draw,
@@ -116,12 +121,32 @@ def predict(
                 say(f"Nothing is lost: {len(partial.records)} pictures stand in {path}. Add --resume to go on.")
             raise
     path.unlink()
-    if job.prompt is not loaded:
+    if job.prompt.model != loaded.model:
         say(f"The prompt was made with another model, and compiled again with {predictor.name}.")
     job.report(found, out)
     unread = left_out(source)
     if unread:
         say(f"Left out: {unread}. cape reads {READABLE} and videos: convert them.")
+
+
+def _compiled(predictor: "Predictor", prompt: "Prompt") -> "Prompt":
+    """As the predictor compiles it, with a word about what a whole-body model finds of it."""
+    import warnings
+
+    from cape.commands.console import say
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        compiled = predictor.compiled(prompt)
+    for each in caught:
+        say(f"{each.message}.")
+    if predictor.human is None:
+        return compiled._replace(human=None)  # said once is enough
+    if compiled.human is not None:
+        anew = prompt.human is not None and prompt.human.model not in ("", compiled.human.model)
+        again = ". Mapped again: the prompt was made with another whole-body model" if anew else ""
+        say(f"{compiled.human.verdict.removesuffix('.')}{again}.")
+    return compiled
 
 
 def _root(source: str) -> Path:

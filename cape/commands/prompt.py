@@ -42,6 +42,12 @@ def prompt(
     category: Annotated[str | None, typer.Option(help="Whose poses to take from labels that have several.")] = None,
     model: Annotated[str, typer.Option(help="cape-lite, or a .safetensors file.")] = "cape-lite",
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    human: Annotated[
+        Path | None, typer.Option(help="A whole-body model, .safetensors: it finds what the names have of a person.")
+    ] = None,
+    person: Annotated[
+        bool | None, typer.Option("--person/--no-person", help="With --human (default: told by the names).")
+    ] = None,
     draw: Annotated[
         Path | None, typer.Option(help="A PNG to draw the clicks in, on what the model sees of the pictures.")
     ] = None,
@@ -69,7 +75,7 @@ def prompt(
         raise UsageError(
             "--box", expected=f"one for each of {len(shots)} clicked objects", got=str(len(boxes)), fix="Count again."
         )
-    predictor = load(model, device=device)
+    predictor = load(model, device=device, human=human)
     made = predictor.prompt(
         images=[shot.image for shot in shots] or None,
         points=[shot.points for shot in shots] or None,
@@ -77,6 +83,7 @@ def prompt(
         edges=read_pairs("--edges", edges) if edges is not None else _first(shots, "edges"),
         swap=read_pairs("--swap", swap) if swap is not None else _first(shots, "swap"),
         boxes=(boxes or [shot.box for shot in shots]) if shots else None,
+        human=person,
     )
     made.save(out)
     _report(made, predictor, out)
@@ -131,6 +138,8 @@ def _report(made: "Prompt", predictor: "Predictor", out: Path) -> None:
         kind = "names alone"
     origin = "ship with cape" if predictor.name in SHIPPED else f"come from {predictor.name}"
     say(f"Model: reads {kind}; its weights {origin} ({predictor.fingerprint}).")
+    if predictor.human is not None:
+        say(str(made.human))
     say(f"{len(skeleton)} keypoints, clicked objects: {len(shots)}. Written to {out}")
 
 

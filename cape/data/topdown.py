@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from cape import compat
 from cape.errors import UsageError
@@ -144,6 +144,22 @@ class Cropper:
         # Light, and what hides; then the targets of the geometry alone.
         state["img"] = punch(blur(jitter(state["img"], stage, rng), stage, rng), stage, rng)
         return self._packed(self.target(state))
+
+    def cut(
+        self, picture: UInt8[np.ndarray, "H W 3"], box: Float[np.ndarray, "4"]
+    ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
+        """The crop of a box alone, for a prediction.
+
+        Args:
+            picture: The whole picture, RGB.
+            box: x, y, width, height in its pixels.
+
+        Returns:
+            The crop, RGB, and its centre and size (width, height) in the picture.
+        """
+        corners = np.concatenate([box[:2], box[:2] + box[2:]]).astype(np.float32)
+        state = self.affine(self.frame({"img": picture, "img_shape": picture.shape[:2], "bbox": corners[None]}))
+        return state["img"], np.asarray(state["input_center"]), np.asarray(state["input_scale"])
 
     def _packed(self, state: dict[str, Any]) -> dict[str, Any]:
         return self.pack({**state, "img": state["img"][..., ::-1]})

@@ -220,17 +220,20 @@ class WholeBodyPose(BaseModel):
         """
         tokens = self.embed(images)
         intervened, chosen = self.intervene(tokens)
-        logits, score = self.place(intervened), self.confounders(tokens)
-        if self.flip_test:
-            logits = SimCC(
-                *(torch.stack(pair).mean(dim=0) for pair in zip(logits, self._mirrored(images), strict=True))
-            )
+        logits, score = self.tested(images, intervened), self.confounders(tokens)
         points, scores = simcc_points(logits, split_ratio=self.split_ratio)
         for sample, *row in zip(
             samples, *(each.cpu().numpy() for each in (points, scores, chosen, score)), strict=True
         ):
             sample.pred_instances = _instances(sample, *row, size=self.size)
         return samples
+
+    def tested(self, images: Float[Tensor, "B 3 h w"], intervened: Float[Tensor, "B K D"]) -> SimCC:
+        """Logits of an evaluation: those of F', with the flip test their mean with the mirrored picture's."""
+        logits = self.place(intervened)
+        if not self.flip_test:
+            return logits
+        return SimCC(*(torch.stack(pair).mean(dim=0) for pair in zip(logits, self._mirrored(images), strict=True)))
 
     def _mirrored(self, images: Float[Tensor, "B 3 h w"]) -> SimCC:
         """Logits of the mirror image, turned back: bins from right to left, left and right exchanged."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from drawn_files import save_drawn
 from mmengine.config import Config
-from networks import SMALL
+from networks import BODY, SMALL, write_model
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -99,6 +99,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def body(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of a whole-body model of 17 keypoints."""
+    return write_model(tmp_path_factory.mktemp("body") / "body.safetensors", BODY)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from PIL import Image
 from cape import formats
 from cape.commands import main as program
 from cape.commands.predict import predict
+from cape.commands.prompt import main as compile_prompt
 from cape.formats import FORMATS
 
 LOSSY = ("cvat", "yolo", "dlc")
@@ -197,6 +198,20 @@ def test_what_a_format_refuses_at_the_end_is_kept(ask, tmp_path: Path, capsys) -
 def test_another_model_compiles_the_prompt_again(ask, checkpoint, capsys) -> None:
     assert ask.run("--model", checkpoint("both")) == 0
     assert "compiled again" in capsys.readouterr().out
+
+
+def test_a_person_is_a_whole_body_models(ask, checkpoint, body, tmp_path: Path, capsys) -> None:
+    both, prompt = str(checkpoint("both")), tmp_path / "person.prompt"
+    names = ["--names", "nose,left wrist,right wrist,left knee,ball", "--model", both, "--device", "cpu"]
+    assert compile_prompt([*names, "--human", str(body), "--out", str(prompt)]) == 0
+    few, mixed = tmp_path / "few.json", tmp_path / "mixed.json"
+    capsys.readouterr()
+    assert ask.run("--prompt", prompt, "--model", both, "--out", few) == 0
+    assert "few-shot for all" in " ".join(capsys.readouterr().out.split())
+    assert ask.run("--prompt", prompt, "--model", both, "--out", mixed, "--human", body) == 0
+    assert "finds 4 of 5" in " ".join(capsys.readouterr().out.split())
+    one, other = (pose_of(read(path), "f1.png").points for path in (few, mixed))
+    assert (np.abs(one - other).max(axis=1) > 1e-6).tolist() == [True, True, True, True, False]
 
 
 def test_help_teaches(capsys) -> None:

@@ -70,6 +70,18 @@ def test_a_prompt_of_clicks(fishes, attempt, checkpoint, tmp_path: Path, capsys)
     assert sum(there) >= shot.visible.sum() - 1, "a dot of its own colour at each click; one may cover another"
 
 
+def test_a_prompt_of_a_person(attempt, body, capsys) -> None:
+    names = ("--names", "nose,left eye,wrist,left elbow,left ankle", "--human", body)
+    status, out = attempt(*names, kind="both", image=False)
+    assert status == 0 and Prompt.load(out).human.keypoints == ("nose", "left_eye", "", "left_elbow", "left_ankle")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "finds 4 of 5" in printed and "wrist: few-shot (not said which: left_wrist, right_wrist" in printed
+    status, out = attempt(*names, "--no-person", kind="both", image=False)
+    assert status == 0 and Prompt.load(out).human.found == ()
+    assert attempt("--names", "nose", "--person", kind="both", image=False)[0] == 1
+    assert "whole-body model" in capsys.readouterr().err
+
+
 def test_json_csv_and_labels_say_the_same(fishes, attempt, tmp_path: Path) -> None:
     status, out = attempt("--points", fishes.clicks)
     wanted = Prompt.load(out)
