@@ -82,6 +82,8 @@ def test_a_path_by_hand() -> None:
 def test_aggregation(how: str, wanted: list[float]) -> None:
     messages, receiver = torch.tensor([[1.0], [3.0], [5.0]]), torch.tensor([0, 0, 2])
     assert aggregate(messages, receiver, 3, how=how)[:, 0].tolist() == wanted
+    lowest = aggregate(-messages, receiver, 3, how="max")[:, 0].tolist()
+    assert lowest == [-1.0, 0.0, -5.0], "the zero of those without a message is no message"
 
 
 def test_gates() -> None:

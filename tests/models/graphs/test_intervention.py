@@ -34,6 +34,8 @@ def test_a_share_is_of_those_that_exist() -> None:
 
 def test_threshold() -> None:
     assert chosen(threshold=0.45) == [[1, 2, 3], []]
+    mask = torch.tensor([[True, False, True, True], [True, True, True, True]])
+    assert chosen(threshold=0.35, mask=mask) == [[2, 3], [0]]
 
 
 def test_equal_scores_are_decided_by_order() -> None:
