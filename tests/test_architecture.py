@@ -51,7 +51,7 @@ LAYERS = [
     {"runner"},
     {"loaders"},
     {"engine"},
-    {"predictor"},
+    {"predictor", "persons"},
     {"contenders"},
     {"annotator"},
     {"commands"},
