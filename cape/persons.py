@@ -1,23 +1,26 @@
 """Whole-body models at work on data sets of people: loading, predictions of everybody, and the truth beside them."""
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from cape.codecs import simcc_points
 from cape.configuration import built, load_config
 from cape.data.people import PersonCrops
 from cape.engine import load_model
 from cape.errors import UsageError
 from cape.features import Progress, silent
 from cape.loaders import make_people
+from cape.models.graphs.intervention import Score
 from cape.models.heads import SimCCHead
 from cape.models.layers import start_normal
 from cape.models.wholebody import WholeBodyPose
@@ -124,15 +127,56 @@ def predict_people(
     return found
 
 
+class Embedded(NamedTuple):
+    """What a model makes of the pictures of M people, on the CPU, and where the crops lie."""
+
+    tokens: Float[Tensor, "M K D"]
+    """F."""
+    centre: Float[np.ndarray, "M 2"]
+    """Of each crop, in pixels of its picture."""
+    scale: Float[np.ndarray, "M 2"]
+    """Width and height that a crop has there."""
+
+    def to_crop(self, points: Float[np.ndarray, "M K 2"], size: tuple[int, int]) -> Float[np.ndarray, "M K 2"]:
+        """Pixels of the pictures in pixels of the crops."""
+        return ((points - self.centre[:, None]) / self.scale[:, None] + 0.5) * np.array(size)
+
+
 def embed_people(
     model: WholeBodyPose, crops: Dataset, *, batch_size: int = 32, workers: int = 0, progress: Progress = silent
-) -> Float[Tensor, "M K D"]:
-    """F of everybody, on the CPU; else as `predict_people`."""
-    found = []
+) -> Embedded:
+    """F of everybody; else as `predict_people`."""
+    found, places = [], []
     for batch in progress(_loader(crops, batch_size, workers), "embeddings"):
         with torch.no_grad():
             found.append(model.embed(model.data_preprocessor(batch, False)["inputs"]).cpu())
-    return torch.cat(found)
+        places += [[each.metainfo["input_center"], each.metainfo["input_scale"]] for each in batch["data_samples"]]
+    centre, scale = np.array(places, dtype=np.float64).swapaxes(0, 1)
+    return Embedded(torch.cat(found), centre, scale)
+
+
+class Looked(NamedTuple):
+    """What a model decides about M people."""
+
+    score: Float[np.ndarray, "M K"]
+    """Of the confounder."""
+    chosen: Bool[np.ndarray, "M K"]
+    """Keypoints that are replaced."""
+    points: Float[np.ndarray, "M K 2"]
+    """Predictions in pixels of the crops, without the mirrored picture."""
+
+
+def look(model: WholeBodyPose, tokens: Float[Tensor, "M K D"], *, batch_size: int = 64) -> Looked:
+    """The rest of the forward pass after F, as a test does it."""
+    parts: list[tuple[Tensor, ...]] = []
+    with torch.no_grad():
+        for some in tokens.split(batch_size):
+            some = some.to(model.mirror.device)  # noqa: PLW2901
+            intervened, chosen = model.intervene(some)
+            points, _ = simcc_points(model.place(intervened), split_ratio=model.split_ratio)
+            parts.append((model.confounders(some), chosen, points))
+    score, chosen, points = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+    return Looked(score.astype(np.float64), chosen, points.astype(np.float64))
 
 
 def _loader(crops: Dataset, batch_size: int, workers: int) -> DataLoader:
@@ -181,27 +225,30 @@ def truth_of(crops: PersonCrops) -> Truth:
     )
 
 
-def set_score(model: WholeBodyPose, score: str, *, seed: int = 0) -> None:
-    """Let a trained model choose its interventions by another score, with the weights that it has.
+def rescored(model: WholeBodyPose, score: str, *, seed: int = 0) -> WholeBodyPose:
+    """A copy of a trained model that chooses its interventions by another score, with the weights that it has.
 
     Args:
-        model: Changed in place.
+        model: As it was trained.
         score: random, supervised, norm or head, see `CausalIntervention`.
         seed: Of the random predictors, unless the model was trained with those of its own.
 
     Raises:
-        UsageError: The model does not intervene, or its initial predictors were never taught.
+        UsageError: No such score, the model does not intervene, or its initial predictors were never taught.
     """
     if model.intervention is None:
         fix = "Give a CIGPose: RTMPose has none."
         raise UsageError("--score", expected="a model with an intervention", got="one without", fix=fix)
+    if score not in get_args(Score):
+        raise UsageError("--score", expected=", ".join(get_args(Score)), got=score, fix="Choose one of them.")
     own = model.intervention.score
-    if score == own:
-        return
-    if score == "supervised":
+    if score == "supervised" and own != score:
         fix = "Give a checkpoint that was trained with model.intervention.score=supervised."
         raise UsageError("--score supervised", expected="initial predictors that have learnt", got=own, fix=fix)
-    model.intervention.score, model.initial = score, None  # type: ignore[assignment]
+    model = copy.deepcopy(model)
+    if score == own:
+        return model
+    model.intervention.score, model.initial = score, None  # type: ignore[union-attr, assignment]
     if score == "random":
         head = model.head
         fresh = SimCCHead(width=head.x.in_features, bins=(head.x.out_features, head.y.out_features))
@@ -209,3 +256,4 @@ def set_score(model: WholeBodyPose, score: str, *, seed: int = 0) -> None:
             torch.manual_seed(seed)
             start_normal(fresh)
         model.initial = fresh.to(head.x.weight.device).requires_grad_(False)
+    return model

@@ -52,6 +52,7 @@ LAYERS = [
     {"loaders"},
     {"engine"},
     {"predictor", "persons"},
+    {"analyses"},
     {"contenders"},
     {"annotator"},
     {"commands"},
