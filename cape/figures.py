@@ -42,27 +42,30 @@ class Panel(NamedTuple):
     """Points in the crop frame: click, truth, prediction, fused."""
 
 
-def picture_grid(rows: Sequence[Sequence[Panel]], *, labels: Sequence[str] = (), note: str = "") -> bytes:
+def picture_grid(
+    rows: Sequence[Sequence[Panel]], *, labels: Sequence[str] = (), note: str = "", inches: float = _INCHES
+) -> bytes:
     """Rows of panels with titles above, captions or colour scales under them, as a PNG file.
 
     Args:
         rows: Of equal length.
         labels: One a row, at its left.
         note: A line under all.
+        inches: Side of a picture, at 160 dots each.
     """
     columns, head, foot = len(rows[0]), 0.28, 0.42
     left, bottom = 0.3 if labels else 0.05, 0.6 if note else 0.05
-    pitch = head + _INCHES + foot
-    width, height = left + columns * (_INCHES + 0.1), bottom + len(rows) * pitch
+    pitch = head + inches + foot
+    width, height = left + columns * (inches + 0.1), bottom + len(rows) * pitch
     figure = _figure(width, height)
     for i, row in enumerate(rows):
         base = height - (i + 1) * pitch + foot
         for j, panel in enumerate(row):
-            place = (left + j * (_INCHES + 0.1)) / width, base / height, _INCHES / width, _INCHES / height
+            place = (left + j * (inches + 0.1)) / width, base / height, inches / width, inches / height
             _draw(figure.add_axes(place), panel)
         if labels:
             figure.text(
-                left / 2 / width, (base + _INCHES / 2) / height, labels[i], rotation=90, ha="center", va="center"
+                left / 2 / width, (base + inches / 2) / height, labels[i], rotation=90, ha="center", va="center"
             )
     kinds = [kind for kind in _MARKS if any(kind in panel.marks for row in rows for panel in row)]
     if note:
