@@ -21,7 +21,7 @@ GREY = 128
 
 def choose_anchors(
     there: Bool[np.ndarray, "M K"], parts: Mapping[str, Sequence[int]], *, count: int, seed: int = 0
-) -> Int[np.ndarray, "M A"]:
+) -> Int[np.ndarray, "M _"]:
     """Keypoints to cover, in each person of different parts as far as they go; -1 where there are not so many.
 
     By keypoints alone most would lie in the face, which has half of them.
@@ -42,7 +42,7 @@ def choose_anchors(
 
 
 def covered(
-    points: Float[np.ndarray, "M K 2"], centres: Float[np.ndarray, "M A 2"], side: float
+    points: Float[np.ndarray, "M K 2"], centres: Float[np.ndarray, "M _ 2"], side: float
 ) -> Bool[np.ndarray, "M K"]:
     """Which points lie under a square patch.
 
@@ -70,7 +70,7 @@ class OccludedCrops(Dataset):
     """
 
     def __init__(
-        self, crops: PersonCrops, *, centres: Float[np.ndarray, "M A 2"], side: float, fill: Fill = "grey",
+        self, crops: PersonCrops, *, centres: Float[np.ndarray, "M _ 2"], side: float, fill: Fill = "grey",
         seed: int = 0,
     ) -> None:  # fmt: skip
         if crops.stages or len(centres) != len(crops):
