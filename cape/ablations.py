@@ -11,9 +11,10 @@ from cape.errors import UsageError
 
 SIZES = {
     "full": {role: f"cape_{role}" for role in ("flf", "dlf", "visual", "text", "plugin")}
-    | {role: f"cape_flf_{role}" for role in ("hgnn", "hgnn_cim")},
+    | {role: f"cape_flf_{role}" for role in ("hgnn", "hgnn_cim")}
+    | {"cigpose": "cigpose-l_8xb32-420e_coco-wholebody-384x288"},
     "lite": {role: f"cape_lite_{role}" for role in ("dlf", "visual", "text", "plugin", "hgnn", "hgnn_cim")}
-    | {"flf": "cape_lite"},
+    | {"flf": "cape_lite", "cigpose": "cigpose_lite"},
 }
 """Which config plays which part in an ablation."""
 

@@ -42,27 +42,30 @@ class Panel(NamedTuple):
     """Points in the crop frame: click, truth, prediction, fused."""
 
 
-def picture_grid(rows: Sequence[Sequence[Panel]], *, labels: Sequence[str] = (), note: str = "") -> bytes:
+def picture_grid(
+    rows: Sequence[Sequence[Panel]], *, labels: Sequence[str] = (), note: str = "", inches: float = _INCHES
+) -> bytes:
     """Rows of panels with titles above, captions or colour scales under them, as a PNG file.
 
     Args:
         rows: Of equal length.
         labels: One a row, at its left.
         note: A line under all.
+        inches: Side of a picture, at 160 dots each.
     """
     columns, head, foot = len(rows[0]), 0.28, 0.42
     left, bottom = 0.3 if labels else 0.05, 0.6 if note else 0.05
-    pitch = head + _INCHES + foot
-    width, height = left + columns * (_INCHES + 0.1), bottom + len(rows) * pitch
+    pitch = head + inches + foot
+    width, height = left + columns * (inches + 0.1), bottom + len(rows) * pitch
     figure = _figure(width, height)
     for i, row in enumerate(rows):
         base = height - (i + 1) * pitch + foot
         for j, panel in enumerate(row):
-            place = (left + j * (_INCHES + 0.1)) / width, base / height, _INCHES / width, _INCHES / height
+            place = (left + j * (inches + 0.1)) / width, base / height, inches / width, inches / height
             _draw(figure.add_axes(place), panel)
         if labels:
             figure.text(
-                left / 2 / width, (base + _INCHES / 2) / height, labels[i], rotation=90, ha="center", va="center"
+                left / 2 / width, (base + inches / 2) / height, labels[i], rotation=90, ha="center", va="center"
             )
     kinds = [kind for kind in _MARKS if any(kind in panel.marks for row in rows for panel in row)]
     if note:
@@ -162,6 +165,79 @@ def box_plot(groups: Mapping[str, Mapping[str, Float[np.ndarray, "_"]]], *, titl
     figure.legend(
         loc="upper center", bbox_to_anchor=(0.59, 1 - 0.34 / height), ncols=len(methods), frameon=False, fontsize=8
     )
+    return _png(figure)
+
+
+def bar_chart(groups: Mapping[str, Mapping[str, Sequence[float]]], *, up: str, title: str, level: float = 0) -> bytes:
+    """Standing bars with intervals, a cluster a group and a colour a method, as a PNG file.
+
+    Args:
+        groups: By group, by method: value, and the lower and upper end of its interval; every group has the same
+            methods. NaN is no bar.
+        up: Label of the vertical axis.
+        title: Above.
+        level: A dashed line.
+    """
+    methods = list(next(iter(groups.values())))
+    figure = _figure(max(4.0, 0.35 * len(groups) * (len(methods) + 1) + 1.5), 3.2)
+    figure.set_layout_engine("constrained")
+    axes = figure.add_subplot()
+    pitch = 0.8 / len(methods)
+    for place, name in enumerate(methods):
+        values = np.array([each[name] for each in groups.values()], dtype=np.float64)
+        x = np.arange(len(values)) + (place - (len(methods) - 1) / 2) * pitch
+        ends = np.abs(values[:, 1:] - values[:, :1]).T
+        style = {"elinewidth": 1.0, "ecolor": "0.25"}
+        axes.bar(x, values[:, 0], width=0.9 * pitch, yerr=ends, capsize=2, label=name, error_kw=style)
+    axes.axhline(level, color="0.4", linewidth=0.9, linestyle="--" if level else "-")
+    axes.set_xticks(range(len(groups)), labels=list(groups), fontsize=8)
+    axes.set_ylabel(up, fontsize=9)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.grid(axis="y", color="0.92", linewidth=0.8)
+    axes.set_axisbelow(True)
+    figure.suptitle(title, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=min(6, len(methods)), frameon=False, fontsize=8)
+    return _png(figure)
+
+
+class Cloud(NamedTuple):
+    """One panel of `scatter_panels`."""
+
+    clouds: Mapping[str, Float[np.ndarray, "N 2"]]
+    """Dots by name."""
+    stars: Mapping[str, Float[np.ndarray, "2"]] = {}
+    """One large mark of some of the names."""
+
+
+def scatter_panels(panels: Mapping[str, Cloud], *, axes_are: str) -> bytes:
+    """Clouds of dots side by side, each name in its colour everywhere, as a PNG file.
+
+    Args:
+        panels: By title.
+        axes_are: What the two axes of each are, under it.
+    """
+    import matplotlib
+    from matplotlib.lines import Line2D
+
+    names = list(dict.fromkeys(name for panel in panels.values() for name in panel.clouds))
+    tones = matplotlib.color_sequences["tab20"]
+    colours = {name: tones[(2 * place + place // 10) % len(tones)] for place, name in enumerate(names)}
+    figure = _figure(3.6 * len(panels), 4.4)
+    figure.set_layout_engine("constrained")
+    for axes, (title, panel) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        for name, dots in panel.clouds.items():
+            axes.scatter(*dots.T, s=9, color=colours[name], alpha=0.55, linewidths=0)
+        for name, star in panel.stars.items():
+            axes.scatter(*star, marker="*", s=130, color=colours[name], edgecolors="black", linewidths=0.8, zorder=3)
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel(axes_are, fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.grid(visible=True, color="0.93", linewidth=0.8)
+        axes.set_axisbelow(True)
+    entries = [
+        Line2D([], [], linestyle="", marker="o", markersize=5, color=colours[name], label=name) for name in names
+    ]
+    figure.legend(handles=entries, loc="outside lower center", ncols=min(5, len(names)), frameon=False, fontsize=8)
     return _png(figure)
 
 

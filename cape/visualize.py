@@ -27,6 +27,7 @@ def draw_pose(
     skeleton: Skeleton,
     *,
     truth: Float[np.ndarray, "K 2"] | None = None,
+    thick: int | None = None,
 ) -> UInt8[np.ndarray, "H W 3"]:
     """A copy of the picture with skeleton and keypoints.
 
@@ -36,6 +37,7 @@ def draw_pose(
         visible: Which keypoints to draw.
         skeleton: For the edges.
         truth: Where the points should be: a red line runs from each point to its true place.
+        thick: Pixels of an edge, a third of a dot's radius (default: 1/200 of the picture's longer side).
     """
     compat.prepare()
     import supervision as sv
@@ -44,7 +46,7 @@ def draw_pose(
     # OpenCV takes 32-bit places; what is that far outside is not seen anyway.
     points = points.clip(-1e4, 1e5)
     truth = None if truth is None else truth.clip(-1e4, 1e5)
-    thick = max(1, round(max(picture.shape[:2]) / 200))
+    thick = thick or max(1, round(max(picture.shape[:2]) / 200))
     pose = sv.KeyPoints(xy=points[None].astype(np.float32), visible=visible[None])
     # supervision counts joints from 1, and takes an empty list of edges for a wish to guess the skeleton.
     edges = [(a + 1, b + 1) for a, b in skeleton.edges if visible[a] and visible[b]]

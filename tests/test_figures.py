@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from cape.figures import SIDE, Panel, box_plot, line_charts, picture_grid
+from cape.figures import SIDE, Cloud, Panel, bar_chart, box_plot, line_charts, picture_grid, scatter_panels
 
 GREY = np.full((SIDE, SIDE, 3), 90, dtype=np.uint8)
 
@@ -64,3 +64,27 @@ def test_line_charts_draw_every_line_where_it_is() -> None:
     half = picture.shape[1] // 2
     for panel in (slice(None, half), slice(half, None)):
         assert np.nonzero(high[:, panel])[0].max() < np.nonzero(low[:, panel])[0].min()
+
+
+def test_bars_stand_on_zero_as_high_as_they_are() -> None:
+    groups = {name: {"high": (8.0, 7.0, 9.0), "low": (-2.0, -3.0, -1.0)} for name in ("a $", "b")}
+    groups["none"] = {"high": (np.nan,) * 3, "low": (0.0, 0.0, 0.0)}
+    drawn = read(bar_chart(groups, up="y", title="title $", level=1.0))[60:-50]
+    high, low = (np.nonzero(np.abs(drawn - tone).sum(axis=-1) < 12)[0] for tone in ([31, 119, 180], [255, 127, 14]))
+    assert high.max() <= low.min() + 3, "one above zero, the other below"
+    assert np.ptp(high) > 3 * np.ptp(low)
+
+
+def test_clouds_have_one_colour_in_all_panels_and_stars_of_it() -> None:
+    left, right = np.full((9, 2), -1.0), np.full((9, 2), 1.0)
+    panels = {
+        "one": Cloud({"first": left, "second": right}, {"second": np.array([1.0, -1.0])}),
+        "two": Cloud({"second": right, "first": left}),
+    }
+    drawn = read(scatter_panels(panels, axes_are="axes"))[:-110]
+    half = drawn.shape[1] // 2
+    for panel in (drawn[:, :half], drawn[:, half:]):
+        blue = np.nonzero(np.abs(panel - (31, 119, 180)).sum(axis=-1) < 60)[1]
+        orange = np.nonzero(np.abs(panel - (255, 127, 14)).sum(axis=-1) < 60)[1]
+        assert len(blue) and len(orange) and blue.max() < orange.min()
+    assert (drawn[:, :half].sum(axis=-1) < 60).sum() > (drawn[:, half:].sum(axis=-1) < 60).sum() + 20

@@ -78,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cape.commands.convert import convert
     from cape.commands.demo import demo
     from cape.commands.describe import describe
+    from cape.commands.gallery import gallery
+    from cape.commands.interventions import interventions
     from cape.commands.maps import maps
     from cape.commands.predict import predict
     from cape.commands.prompt import prompt
@@ -89,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if not app.registered_commands:
         using, studying = (prompt, predict, demo), (train, test, table, robustness, variance, compare, maps)
-        for command in (*using, *studying, describe, convert):
+        for command in (*using, *studying, interventions, gallery, describe, convert):
             app.command(name=command.__name__)(command)
     return _guarded(app, ["cape"], argv)
 

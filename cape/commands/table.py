@@ -2,11 +2,8 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -14,14 +11,14 @@ import numpy as np
 import typer
 
 from cape.commands import invocation, listed, run, split_numbers
+from cape.commands.jobs import carry_out, carry_out_all, is_complete
+from cape.commands.people_table import all_people, people_table
 from cape.errors import DataError, UsageError
 from cape.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from cape.ablations import Row
     from cape.evaluation.comparison import Method, Split
-
-PROGRAM = "import sys; from cape.commands import main; sys.exit(main())"
 
 
 class Run(NamedTuple):
@@ -56,7 +53,10 @@ def table(
     ] = None,
     ablation: Annotated[
         list[str] | None,
-        typer.Option(help="Add the rows of fusion, alignment, plugin, decision, graph, consistency or half."),
+        typer.Option(
+            help="Add the rows of fusion, alignment, plugin, decision, consistency, graph or half; of a whole-body "
+            "model: parts, lambda, count or threshold."
+        ),
     ] = None,
     size: Annotated[
         Literal["full", "lite"], typer.Option(help="Of an ablation's models: the paper's, or the small ones.")
@@ -65,7 +65,7 @@ def table(
     work_dir: Annotated[Path, typer.Option(help="The runs' folder; complete runs in it are not repeated.")] = Path(
         "outputs/table"
     ),
-    splits: Annotated[str, typer.Option(help="For example 1,3 (default: all five).")] = "1,2,3,4,5",
+    splits: Annotated[str | None, typer.Option(help="For example 1,3 (default: all five).")] = None,
     seeds: Annotated[str, typer.Option(help="For example 0,1,2.")] = "0",
     baseline: Annotated[list[str] | None, typer.Option(help="As for cape test; repeat it for several.")] = None,
     budget: Annotated[
@@ -87,6 +87,10 @@ def table(
     Example: cape table literal=cape_lite,model.alignment.pairing=none cape_lite --data mp100_mini
 
     Example: cape table --ablation fusion --size full --data mp100 --seeds 0,1,2
+
+    Of whole-body models: AP and AR, mean and deviation over seeds, without splits.
+
+    Example: cape table --ablation parts --data wholebody_mini --seeds 0,1 --budget 5
     """
     from cape.ablations import parse_rows, rows_of
     from cape.commands.console import say
@@ -96,7 +100,16 @@ def table(
     texts = [*(configs or []), *(row for name in ablation or [] for row in rows_of(name, size))]
     # Ablations share rows. The last place counts: the last row is the one that others are compared with.
     rows = parse_rows(list(dict.fromkeys(reversed(texts)))[::-1])
-    numbers, runs_seeds = split_numbers(splits), listed("--seeds", seeds)
+    numbers, runs_seeds = split_numbers("1,2,3,4,5" if splits is None else splits), listed("--seeds", seeds)
+    if all_people(rows):
+        if splits is not None or baseline or episodes:
+            raise UsageError(
+                "--splits, --baseline, --episodes", expected="few-shot models", got="whole-body models",
+                fix="Leave them out.",
+            )  # fmt: skip
+        options = {"data": data, "out": out, "work_dir": work_dir, "seeds": runs_seeds, "budget": budget, "jobs": jobs}
+        people_table(rows, **options, options=cfg_options or [])
+        return
     runs = [
         Run(row, split, seed, run_folder(work_dir, row.name, split=split, seed=seed))
         for seed in runs_seeds
@@ -116,18 +129,13 @@ def table(
 
     open_runs = [each for each in runs if not _is_complete(each, recipe(each).record)]
     say(f"{len(runs) - len(open_runs)} of {len(runs)} runs are complete.")
-    failed, done = [], 0
-    for stage in (False, True):  # what starts from another row's weights comes after it
-        mine = [each for each in open_runs if bool(each.row and each.row.start) == stage]
-        with ThreadPoolExecutor(jobs) as pool:
-            tasks = {pool.submit(_run, each, recipe(each), work_dir, jobs): each for each in mine}
-            for task in as_completed(tasks):
-                done, error = done + 1, task.exception()
-                failed += [] if error is None else [error]
-                state = f"{task.result() / 60:.1f} min" if error is None else f"failed: {error}"
-                say(f"{done}/{len(open_runs)} {tasks[task].title}: {state}")
-        if failed:
-            raise failed[0]
+    # What starts from another row's weights comes after it.
+    stages = [[each for each in open_runs if bool(each.row and each.row.start) == late] for late in (False, True)]
+
+    def work(each: Run) -> float:
+        return _run(each, recipe(each), work_dir, jobs)
+
+    carry_out_all(stages, work, jobs=jobs, title=lambda each: each.title, say=say)
     write_atomically(out, _report(runs, rows, numbers))
     say(f"Written to {out}")
 
@@ -165,15 +173,7 @@ def _run(each: Run, recipe: Recipe, work_dir: Path, jobs: int) -> float:
 
 
 def _is_complete(each: Run, made_by: str) -> bool:
-    """Whether a run is there, and was made by a command like this one."""
-    record = each.folder / "command.json"
-    if not each.scores.is_file() or not record.is_file():
-        return False
-    if (theirs := record.read_text(encoding="utf-8")) != made_by:
-        raise UsageError(
-            str(each.folder), expected=f"a run with {made_by}", got=theirs, fix="Use another --work-dir, or remove it."
-        )
-    return True
+    return is_complete(each.scores, made_by)
 
 
 def _commands(each: Run, recipe: Recipe, work_dir: Path) -> Iterator[list[str]]:
@@ -196,17 +196,7 @@ def _commands(each: Run, recipe: Recipe, work_dir: Path) -> Iterator[list[str]]:
 
 
 def _carry_out(each: Run, command: Sequence[str], *, threads: int) -> None:
-    """A process of its own: nothing leaks from run to run. What it prints goes to log.txt."""
-    each.folder.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    log = each.folder / "log.txt"
-    with log.open("a", encoding="utf-8") as file:
-        code = subprocess.run(
-            [sys.executable, "-c", PROGRAM, *command], stdout=file, stderr=file, env=environment, check=False
-        ).returncode
-    if code:
-        last = log.read_text(encoding="utf-8").strip().splitlines()[-1:]
-        raise UsageError(each.title, expected="a run that ends", got=f"exit {code}: {last}", fix=f"See {log}.")
+    carry_out(each.folder, command, title=each.title, threads=threads)
 
 
 def _report(runs: list[Run], rows: "list[Row]", numbers: list[int]) -> str:

@@ -1,4 +1,4 @@
-"""`cape test`: evaluate on the official few-shot protocol."""
+"""`cape test`: evaluate a few-shot model on the official protocol, or a whole-body model on people."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 from cape.commands import invocation, run
+from cape.commands.persons import person_changes, refuse, score_people
 from cape.errors import UsageError
 from cape.files import check_writable, write_atomically
 
@@ -24,7 +25,8 @@ def test(
         typer.Option(
             "--annotations",
             "--data",
-            help="Folder of the annotation files, the one above annotations/ and images/, or one COCO file.",
+            help="Folder of the annotation files, the one above annotations/ and images/, or one COCO file; "
+            "of a whole-body model the folder that its config's paths are relative to.",
         ),
     ],
     config: Annotated[
@@ -107,6 +109,17 @@ def test(
     download: Annotated[bool, typer.Option("--download", help="Let libraries fetch pretrained weights.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that decode pictures.")] = 0,
+    detections: Annotated[
+        str | None,
+        typer.Option(help="Of a whole-body model: a file of person boxes, or none for the annotated ones."),
+    ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option(
+            "--flip/--no-flip", help="Of a whole-body model: the mirrored picture, too (default: its config)."
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Of a whole-body model: people at once.")] = 32,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
     table_file: Annotated[
         Path | None, typer.Option("--table", help="Write the tables here as Markdown, the command above them.")
@@ -121,26 +134,32 @@ def test(
     proves it. A category with fewer than shots + 15 instances cannot be sampled and is listed as skipped. Each picture
     is encoded once and each support set once, so a split costs its pictures, not its 60,000 pairs.
 
+    With the config of a whole-body model (CIGPose, RTMPose): AP and AR over the people of the config's evaluation, for
+    the whole body and its parts.
+
     Example: cape test cape_lite outputs/cape_lite_split1_seed0/checkpoints/best.safetensors --data mp100_mini
 
     Example: cape test --annotations mp100/annotations --baseline copy --split all
+
+    Example: cape test cigpose_lite best.safetensors --data wholebody_mini --no-flip
     """
+    given = dict(locals())
     from cape.commands.console import print_reports
     from cape.contenders import Facts, load_baselines, load_trained
     from cape.data.corruption import CLEAN, Corruption
+    from cape.persons import load_people_model
 
     for target in (json_file, table_file, scores_file):
         if target is not None:
             check_writable(target)
-    if not baseline and config is None:
-        raise UsageError("test", expected="CONFIG CHECKPOINT, or --baseline", got="neither", fix="Name what to score.")
-    if corrupt is None and rate is not None:
-        raise UsageError("--rate", expected="--corrupt with it", got="none", fix="Say what to damage, or leave it out.")
-    if config is None and (text_pack is not None or cfg_options or allow_pickle):
-        raise UsageError(
-            "--text-pack, --cfg-options, --allow-pickle", expected="a trained model", got=", ".join(baseline or []),
-            fix="Give CONFIG CHECKPOINT, or leave the flag out.",
-        )  # fmt: skip
+    if config is not None and _is_people(config, cfg_options):
+        refuse(given, test, people=True)
+        changes = person_changes(annotations, detections=detections, flip=flip, options=cfg_options)
+        loaded = load_people_model(config, checkpoint, changes, allow_pickle=allow_pickle, device=device)
+        score_people(loaded, batch_size=batch_size, workers=workers, json_file=json_file, table_file=table_file)
+        return
+    refuse(given, test, people=False)
+    _check_flags(config, baseline, corrupt, rate, text_pack=text_pack, more=bool(cfg_options or allow_pickle))
     damage = CLEAN if corrupt is None else Corruption(kind=corrupt, rate=0.25 if rate is None else rate)
     facts, entries = Facts(held_out=held_out), []
     if baseline:
@@ -174,6 +193,30 @@ def test(
 
     print_reports(reports)
     _write(reports, kept, json_file=json_file, table_file=table_file, scores_file=scores_file)
+
+
+def _is_people(config: str, options: list[str] | None) -> bool:
+    """Whether a config is a whole-body model's."""
+    from cape.configuration import load_config, parse_options
+    from cape.persons import is_people
+
+    return is_people(load_config(config, parse_options(options or [])))
+
+
+def _check_flags(
+    config: str | None, baseline: list[str] | None, corrupt: str | None, rate: float | None, *,
+    text_pack: str | None, more: bool,
+) -> None:  # fmt: skip
+    """Refuse flags of few-shot tests that do not go together."""
+    if not baseline and config is None:
+        raise UsageError("test", expected="CONFIG CHECKPOINT, or --baseline", got="neither", fix="Name what to score.")
+    if corrupt is None and rate is not None:
+        raise UsageError("--rate", expected="--corrupt with it", got="none", fix="Say what to damage, or leave it out.")
+    if config is None and (text_pack is not None or more):
+        raise UsageError(
+            "--text-pack, --cfg-options, --allow-pickle", expected="a trained model", got=", ".join(baseline or []),
+            fix="Give CONFIG CHECKPOINT, or leave the flag out.",
+        )  # fmt: skip
 
 
 def _write(

@@ -109,7 +109,12 @@ class People:
         return self._ends[-1]
 
     def record(self, index: int) -> dict[str, Any]:
-        """One person, as mmpose describes it, with `size`: width and height that the annotation states."""
+        """One person, as mmpose describes it, with `size` and, of an annotated one, `visibility`.
+
+        The size is the width and height that the annotation states. The visibility [K] is COCO's flag, which mmpose
+        reduces to whether a keypoint is labelled: 1 hidden, 2 seen. Of hands and faces COCO-WholeBody does not tell the
+        two apart: a labelled face is 1 throughout, and hands have other numbers, too.
+        """
         reader, within = _locate(self._ends, index)
         return self.readers[reader].get_data_info(within)
 

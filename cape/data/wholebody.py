@@ -117,6 +117,7 @@ class _Checked(BaseCocoStyleDataset):
         found["size"] = size
         found["keypoints"] = found["keypoints"].astype(np.float32)
         found["keypoints_visible"] = found["keypoints_visible"].astype(np.float32)
+        found["visibility"] = np.concatenate([record[key][2::3] for key in self.KEYS]).astype(np.float32)
         found["category_id"] = int(record["category_id"])
         return found
 

@@ -1,10 +1,11 @@
-"""What CIGPose's interventions hit: pure functions for the analyses of the paper (Fig. 3, Tables 5 and 7).
+"""What CIGPose's interventions hit: pure functions for the analyses of the paper (Fig. 3 and 4, Tables 5 and 7).
 
 Scores are those of the confounder: the larger, the more a keypoint is taken to be one. All arrays are of M people with
 K keypoints each.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -22,6 +23,12 @@ TABLE_7: dict[str, tuple[int, ...]] = {
     "feet": tuple(range(17, 23)),
 }
 """Parts of the 133 keypoints of which the paper reports frequencies: their sizes times Table 7 sum to 100 %."""
+PARTS_OF: dict[int, dict[str, tuple[int, ...]]] = {
+    133: TABLE_7,
+    17: {"face": tuple(range(5)), **{part: TABLE_7[part] for part in ("torso", "arms", "legs")}},
+    14: {"head": (12, 13), "torso": (0, 1, 6, 7), "arms": (2, 3, 4, 5), "legs": (8, 9, 10, 11)},
+}
+"""The same of COCO and CrowdPose, by how many keypoints there are."""
 
 
 def select(score: Float[np.ndarray, "M K"], count: int) -> Bool[np.ndarray, "M K"]:
@@ -144,6 +151,102 @@ def auroc(score: Float[np.ndarray, "N"], positive: Bool[np.ndarray, "N"]) -> flo
         return float("nan")
     ranks = rankdata(score)
     return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))
+
+
+def same_keypoint_auroc(
+    score: Float[np.ndarray, "M K"], positive: Bool[np.ndarray, "M K"], counted: Bool[np.ndarray, "M K"]
+) -> float:
+    """`auroc` among people, a keypoint at a time: scores of different keypoints are never compared.
+
+    Ankles are hidden more often than noses, and a score may be high for all ankles: this one does not count that.
+
+    Args:
+        score: Of any finite values.
+        positive: What the score should find.
+        counted: Which of all there are; no others are looked at.
+
+    Returns:
+        The mean over keypoints, weighted by how many pairs each has; NaN without a pair.
+    """
+    found, pairs = 0.0, 0
+    for keypoint in range(score.shape[1]):
+        mine = counted[:, keypoint]
+        hits = positive[mine, keypoint]
+        weight = int(hits.sum()) * int((~hits).sum())
+        if weight:
+            found, pairs = found + weight * auroc(score[mine, keypoint], hits), pairs + weight
+    return found / pairs if pairs else float("nan")
+
+
+def auroc_interval(
+    score: Float[np.ndarray, "M K"], positive: Bool[np.ndarray, "M K"], counted: Bool[np.ndarray, "M K"], *,
+    level: float = 0.95, draws: int = 200, seed: int = 0,
+) -> Interval:  # fmt: skip
+    """`auroc` over all counted keypoints with a percentile bootstrap interval that resamples people.
+
+    Args:
+        score: Of any finite values.
+        positive: What the score should find.
+        counted: Which of all there are.
+        level: Of the interval.
+        draws: Bootstrap samples.
+        seed: Of the resampling.
+    """
+    rng = np.random.default_rng(seed)
+    rows = [np.arange(len(score)), *(rng.integers(len(score), size=len(score)) for _ in range(draws))]
+    mean, *found = (auroc(score[each][counted[each]], positive[each][counted[each]]) for each in rows)
+    known = np.array(found)[~np.isnan(found)]
+    if np.isnan(mean) or not len(known):
+        return Interval(np.nan, np.nan, np.nan)
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(mean, float(low), float(high))
+
+
+class Axes(NamedTuple):
+    """The plane in which points spread most."""
+
+    mean: Float[np.ndarray, "D"]
+    axes: Float[np.ndarray, "2 D"]
+    """Of unit length; the larger of each one's components is positive, so that a picture does not flip."""
+    share: float
+    """Of the variance that the plane holds."""
+
+    def __call__(self, points: Float[np.ndarray, "*N D"]) -> Float[np.ndarray, "*N 2"]:
+        """Points of the plane."""
+        return (points - self.mean) @ self.axes.T
+
+
+def principal_axes(points: Float[np.ndarray, "N D"]) -> Axes:
+    """The first two principal components.
+
+    Raises:
+        UsageError: Fewer than two points.
+    """
+    if len(points) < 2:
+        raise UsageError("PCA", expected="at least two embeddings", got=str(len(points)), fix="Give more people.")
+    mean = points.mean(axis=0)
+    centred = points - mean
+    variance, vectors = np.linalg.eigh(centred.T @ centred)
+    axes = vectors.T[::-1][:2]
+    signs = np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1))
+    total = float(variance.sum())
+    return Axes(mean, axes * signs, float(variance[-2:].sum()) / total if total > 0 else 1.0)
+
+
+def spread(tokens: Float[np.ndarray, "M K D"], counted: Bool[np.ndarray, "M K"]) -> float:
+    """How far embeddings lie from the middle of their keypoint, relative to how far those middles lie apart.
+
+    The root of the ratio of both mean squared distances (Fig. 4 of the paper draws this): the smaller, the tighter the
+    clusters. NaN where fewer than two keypoints are seen.
+    """
+    seen = counted.any(axis=0)
+    if seen.sum() < 2:
+        return float("nan")
+    weights = counted[:, seen, None] / counted[:, seen].sum(axis=0)[None, :, None]
+    middles = (tokens[:, seen] * weights).sum(axis=0)
+    within = (((tokens[:, seen] - middles) ** 2) * weights).sum(axis=(0, 2)).mean()
+    apart = ((middles - middles.mean(axis=0)) ** 2).sum(axis=1).mean()
+    return float(np.sqrt(within / apart)) if apart > 0 else float("nan")
 
 
 def _mean(values: Float[np.ndarray, "M K"], of: Bool[np.ndarray, "M K"]) -> Float[np.ndarray, "M"]:

@@ -15,12 +15,13 @@ import io
 import math
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from mmengine.evaluator import BaseMetric
 
 from cape import compat
@@ -34,6 +35,18 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "crowdpose": {"use_area": False, "iou_type": "keypoints_crowd"},
 }
 """What mmpose's metrics are told besides."""
+PARTS = {
+    "whole": "", "body": "body/", "foot": "foot/", "face": "face/", "left hand": "left_hand/",
+    "right hand": "right_hand/", "hand": "hand/",
+}  # fmt: skip
+"""Rows of the whole body's table, with what their figures begin with."""
+MAIN = (
+    *("AP", "AP50", "AP75", "AR", "AP(easy)", "AP(medium)", "AP(hard)"),
+    *(f"{prefix}{figure}" for prefix in PARTS.values() if prefix for figure in ("AP", "AR")),
+)
+"""The figures that tables of papers have."""
+_COLUMNS = ("AP", "AP50", "AP75", "AR")
+_SIZES = ("AP(M)", "AP(L)", "AP(easy)", "AP(medium)", "AP(hard)")
 _NOWHERE = -1e5  # pixels: a keypoint there is similar to none
 
 
@@ -54,6 +67,7 @@ class KeypointAP(BaseMetric):
         annotations: The annotation file. None: that of the data set, if it says so.
         keypoint_threshold: Keypoints of a lower score do not count in the score of a person.
         similarity: People more alike than this are the same.
+        figures: "main" keeps to those that a line of a log has room for, see `MAIN`.
         collect_device: Where the results of several processes meet, as mmengine means it.
     """
 
@@ -66,10 +80,11 @@ class KeypointAP(BaseMetric):
         annotations: str | None = None,
         keypoint_threshold: float = 0.2,
         similarity: float = 0.9,
+        figures: Literal["all", "main"] = "all",
         collect_device: str = "cpu",
     ) -> None:
         super().__init__(collect_device=collect_device)
-        self.kind, self.annotations = kind, annotations
+        self.kind, self.annotations, self.figures = kind, annotations, figures
         self.options = {"keypoint_score_thr": keypoint_threshold, "nms_thr": similarity, "score_mode": "bbox_keypoint"}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
@@ -106,7 +121,8 @@ class KeypointAP(BaseMetric):
         path = self.annotations or (self.dataset_meta or {}).get("annotations")
         if path is None:
             raise UsageError("KeypointAP", expected="an annotation file", got="none", fix="Set `annotations`.")
-        return figures_of(results, kind=self.kind, annotations=Path(path), options=self.options)
+        found = figures_of(results, kind=self.kind, annotations=Path(path), options=self.options)
+        return {name: found[name] for name in MAIN if name in found} if self.figures == "main" else found
 
 
 def _numbers(values: Any) -> np.ndarray:
@@ -162,6 +178,43 @@ def figures_of(
             known_hands = [value for value in hands if not math.isnan(value)]
             figures[f"hand/{figure}"] = sum(known_hands) / len(known_hands) if known_hands else math.nan
     return figures
+
+
+def table_of(figures: Mapping[str, float], *, name: str) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows of a table in per cent, "-" where nobody counts.
+
+    Args:
+        figures: All of `figures_of`: with parts it is a row for each, else one row.
+        name: Of the one row; of several, of the first column.
+    """
+    if "body/AP" in figures:
+        rows = [[part, *(_percent(figures.get(prefix + each)) for each in _COLUMNS)] for part, prefix in PARTS.items()]
+        return [name, *_COLUMNS], rows
+    columns = [*_COLUMNS[:3], *(each for each in _SIZES if each in figures), _COLUMNS[3]]
+    return ["", *columns], [[name, *(_percent(figures.get(each)) for each in columns)]]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{100 * value:.1f}"
+
+
+def keypoint_similarity(
+    found: Float[np.ndarray, "M K 2"], truth: Float[np.ndarray, "M K 2"], labelled: Bool[np.ndarray, "M K"],
+    area: Float[np.ndarray, "M"], sigmas: Float[np.ndarray, "K"],
+) -> Float[np.ndarray, "M"]:  # fmt: skip
+    """Object keypoint similarity of each person with its own truth: no matching; NaN without a labelled keypoint.
+
+    Args:
+        found: Predictions.
+        truth: Where keypoints are.
+        labelled: Which of them count.
+        area: Of each person.
+        sigmas: See `read_sigmas`.
+    """
+    squared = ((found - truth) ** 2).sum(axis=-1)
+    alike = np.exp(-squared / (2 * area[:, None] * (2 * sigmas) ** 2))
+    count = labelled.sum(axis=1)
+    return np.divide((alike * labelled).sum(axis=1), count, out=np.full(len(count), np.nan), where=count > 0)
 
 
 @contextlib.contextmanager

@@ -84,7 +84,8 @@ class WholeBodyPose(BaseModel):
         super().__init__(data_preprocessor={"type": "mmpose.PoseDataPreprocessor", **PIXELS})
         if any(side % STRIDE or side <= 0 for side in size):
             raise UsageError("size", expected=f"multiples of {STRIDE}", got=str(tuple(size)), fix="Say 192, 256.")
-        self.size, self.split_ratio, self.flip_test = tuple(size), split_ratio, flip_test
+        self.size: tuple[int, int] = (size[0], size[1])
+        self.split_ratio, self.flip_test = split_ratio, flip_test
         self.beta, self.reduction = beta, reduction
         self.observed_statistics: Statistics = observed_statistics
         self.skeleton = read_skeleton(skeleton)

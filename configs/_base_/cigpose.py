@@ -74,7 +74,7 @@ val_dataloader = dict(
     ),
 )
 val_cfg = dict(type="ValLoop")
-val_evaluator = dict(type="KeypointAP", kind="coco_wholebody")
+val_evaluator = dict(type="KeypointAP", kind="coco_wholebody", figures="main")
 
 train_cfg = dict(by_epoch=True, max_epochs=420, val_interval=10)
 optim_wrapper = dict(

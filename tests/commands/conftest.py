@@ -10,6 +10,7 @@ import torch
 from drawn_files import save_drawn
 from mmengine.config import Config
 from networks import BODY, SMALL, write_model
+from people_files import write_people
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -146,3 +147,41 @@ def ask(fishes, checkpoint, compiled, tmp_path: Path) -> SimpleNamespace:
         return predict([str(each) for each in (*usual, *arguments)])
 
     return SimpleNamespace(run=run, out=out, partial=tmp_path / "poses.json.partial", prompt=prompt, common=common)
+
+
+PEOPLE = """
+_base_ = ["{configs}/cigpose_lite.py"]
+data_root = None
+model = dict(
+    size=(64, 96),
+    backbone=dict(widen_factor=0.0625, deepen_factor=0.01),
+    embedding=dict(channels=64, width=16, query=8),
+    intervention={intervention},
+    graph={graph},
+)
+crops = dict(size=(64, 96), sigma=(2.83, 3.46), source=dict(annotations="people.json"))
+train_dataloader = dict(dataset=crops)
+val_dataloader = dict(dataset=crops)
+train_cfg = dict(max_epochs=2, val_interval=1)
+del crops
+"""
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Four people in `folder`; `cigpose` and `rtmpose`: arguments CONFIG CHECKPOINT of small random models of both."""
+    folder = tmp_path_factory.mktemp("people")
+    found = {"folder": folder, "data": write_people(folder, images=4)}
+    for name, intervention, graph in (("cigpose", "dict(train=13)", "dict()"), ("rtmpose", None, None)):
+        config, weights = folder / f"{name}.py", folder / f"{name}.safetensors"
+        configs = Path(__file__).parents[2] / "configs"
+        config.write_text(PEOPLE.format(configs=configs, intervention=intervention, graph=graph))
+        settings = load_config(config)
+        model = make_model(settings)
+        generator = torch.Generator().manual_seed(4)
+        for parameter in model.parameters():  # at the official start all keypoints look alike
+            if parameter.dim() > 1:
+                torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5, generator=generator)
+        save_weights(weights, model.state_dict(), about={"run": json.dumps(identity(settings))})
+        found[name] = [str(config), str(weights)]
+    return SimpleNamespace(**found)

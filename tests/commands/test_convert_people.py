@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from people_files import write_people
 from torch import Tensor, nn
 
 from cape.checkpoints import read_header, read_weights, save_weights
 from cape.commands.convert import main
+from cape.commands.test import main as test_command
 from cape.configuration import load_config
 from cape.engine import load_model, load_start, make_model
 from cape.errors import DataError, UsageError
@@ -29,6 +31,12 @@ model = dict(
     intervention={intervention},
     graph={graph},
 )
+"""
+DATA = """
+val_dataloader = dict(dataset=dict(
+    type="PersonCrops", size=(64, 96), sigma=(2.83, 3.46),
+    source=dict(type="People", kind="coco", annotations="people.json", pictures="images")))
+val_evaluator = dict(type="KeypointAP", kind="coco")
 """
 OFFICIAL = {
     "cigpose": [("embedding.norm", "head.mlp_pre_gau.0"), ("embedding.project", "head.mlp_pre_gau.1"),
@@ -242,3 +250,19 @@ def test_the_parts_of_batch_norm_are_all_there(tmp_path: Path) -> None:
     norms = sum(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in model.modules())
     state = official_state("cigpose", tmp_path)
     assert sum(key.endswith("num_batches_tracked") for key in state) == norms > 10
+
+
+@pytest.mark.parametrize("source", ["cigpose", "rtmpose"])
+def test_what_comes_out_is_tested_by_the_command(attempt, tmp_path: Path, source: str) -> None:
+    """`cape test` takes it with the option that the conversion names: COCO's one row."""
+    write_people(tmp_path, whole=False)
+    option = {"cigpose": "model.intervention.score=random", "rtmpose": "model.head.bias=False"}[source]
+    status, out = attempt(official_state(source, tmp_path), source)
+    assert status == 0
+    config = config_of(source, tmp_path)
+    config.write_text(config.read_text() + DATA)
+    figures = tmp_path / "figures.json"
+    flags = ["--data", str(tmp_path), "--json", str(figures), "--cfg-options", option]
+    assert test_command([str(config), str(out), *flags]) == 0
+    found = json.loads(figures.read_text())
+    assert found["kind"] == "coco" and found["people"] == 3 and set(found["figures"]) >= {"AP", "AR", "AP(L)"}

@@ -5,13 +5,18 @@ import pytest
 
 from cape.errors import UsageError
 from cape.evaluation.interventions import (
+    PARTS_OF,
     TABLE_7,
     auroc,
+    auroc_interval,
     enrichment,
     harder,
     intervention_frequency,
     mean_interval,
+    principal_axes,
+    same_keypoint_auroc,
     select,
+    spread,
 )
 
 
@@ -114,3 +119,54 @@ def test_auroc_equals_counting_pairs():
     assert auroc(-score, positive) == pytest.approx(1 - auroc(score, positive))
     assert auroc(np.ones(4), np.array([True, False, True, False])) == 0.5
     assert np.isnan(auroc(score, np.zeros(80, dtype=bool))) and np.isnan(auroc(score, np.ones(80, dtype=bool)))
+
+
+# ---- occlusion (Fig. 3) and embeddings (Fig. 4)
+
+
+def test_the_same_keypoint_is_compared_across_people_alone() -> None:
+    """A keypoint whose score is high always, and which is hidden often, fools the plain area and not this one."""
+    score = np.array([[9.0, 1.0], [9.0, 1.0], [9.0, 1.0], [9.0, 2.0]])
+    hidden = np.array([[True, False], [True, False], [False, False], [False, True]])
+    counted = np.ones_like(hidden)
+    assert auroc(score.ravel(), hidden.ravel()) == pytest.approx((2 * (0.5 * 2 + 3) + 3) / 15)
+    # keypoint 0: 4 pairs, all ties; keypoint 1: 3 pairs, all won
+    assert same_keypoint_auroc(score, hidden, counted) == pytest.approx((4 * 0.5 + 3 * 1.0) / 7)
+    counted[:, 1] = False
+    assert same_keypoint_auroc(score, hidden, counted) == 0.5
+    assert np.isnan(same_keypoint_auroc(score, np.zeros_like(hidden), counted))
+
+
+def test_the_interval_of_the_area_holds_it() -> None:
+    rng = np.random.default_rng(0)
+    hidden = rng.random((40, 6)) < 0.3
+    score = rng.normal(size=(40, 6)) + hidden
+    everything = np.ones_like(hidden)
+    found = auroc_interval(score, hidden, everything)
+    assert found.mean == auroc(score.ravel(), hidden.ravel()) and found.low < found.mean < found.high
+    assert found == auroc_interval(score, hidden, everything) != auroc_interval(score, hidden, everything, seed=1)
+    assert np.isnan(auroc_interval(score, hidden & False, everything)).all()
+
+
+def test_principal_axes_of_a_known_ellipse() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(500, 3)) @ np.diag([5.0, 0.1, 2.0]) + [1.0, 2.0, 3.0]
+    plane = principal_axes(points)
+    assert np.abs(plane.axes - [[1, 0, 0], [0, 0, 1]]).max() < 0.05 and plane.share > 0.99
+    np.testing.assert_allclose(plane(points).mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(plane(points), (points - points.mean(axis=0)) @ plane.axes.T)
+    with pytest.raises(UsageError, match="two embeddings"):
+        principal_axes(points[:1])
+
+
+def test_spread_by_hand() -> None:
+    """Middles at 0 and 10, dots 1 and 2 away from them; what is not counted does not count."""
+    tokens = np.array([[[-1.0], [8.0]], [[1.0], [12.0]], [[99.0], [-50.0]]])
+    counted = np.array([[True, True], [True, True], [False, False]])
+    assert spread(tokens, counted) == pytest.approx(np.sqrt(((1 + 4) / 2) / 25))
+    assert np.isnan(spread(tokens, counted & [True, False]))
+
+
+@pytest.mark.parametrize("count", PARTS_OF)
+def test_parts_share_out_all_keypoints(count: int) -> None:
+    assert sorted(index for members in PARTS_OF[count].values() for index in members) == list(range(count))

@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 
 from cape.data.skeletons import read_regions, read_sigmas
 from cape.errors import AnnotationError, DataError, UsageError
-from cape.evaluation.wholebody import KeypointAP, figures_of
+from cape.evaluation.wholebody import MAIN, KeypointAP, figures_of, keypoint_similarity, table_of
 from cape.registry import METRICS
 
 KEYS = dict(zip(("body", "foot", "face", "left_hand", "right_hand"), COUNTS, strict=True))
@@ -249,3 +249,28 @@ def test_annotations_that_do_not_fit(tmp_path, refused):
     (tmp_path / "people.json").write_text("[]")
     with refused(AnnotationError, "people.json"):
         figures_of(predictions, kind="coco_wholebody", annotations=tmp_path / "people.json")
+
+
+def test_the_main_figures_and_the_table(tmp_path):
+    files = write_people(tmp_path, images=4)
+    predictions = noisy(files.content, sigma=1.0)
+    every = figures_of(predictions, kind="coco_wholebody", annotations=tmp_path / "people.json")
+    metric = KeypointAP(annotations=str(tmp_path / "people.json"), figures="main")
+    metric.process([], predictions)
+    main = metric.compute_metrics(metric.results)
+    assert list(main) == [name for name in MAIN if name in every] and 4 < len(main) < 20 < len(every)
+    assert all(main[name] == pytest.approx(every[name], nan_ok=True) for name in main)
+    heads, rows = table_of(every, name="model")
+    assert heads == ["model", "AP", "AP50", "AP75", "AR"] and rows[0][:2] == ["whole", f"{100 * every['AP']:.1f}"]
+    crowd = {"AP": 0.5, "AP50": 0.75, "AP75": 0.25, "AR": math.nan, "AP(easy)": 1.0, "AP(medium)": 0.5, "AP(hard)": 0.0}
+    heads, rows = table_of(crowd, name="model")
+    assert heads[4:] == ["AP(easy)", "AP(medium)", "AP(hard)", "AR"]
+    assert rows == [["model", "50.0", "75.0", "25.0", "100.0", "50.0", "0.0", "-"]]
+
+
+def test_similarity_of_each_person_by_hand():
+    truth = np.zeros((3, 2, 2))
+    found = truth + np.array([[3.0, 4.0], [0.0, 0.0]])
+    labelled = np.array([[True, True], [False, True], [False, False]])
+    alike = keypoint_similarity(found, truth, labelled, np.full(3, 100.0), np.array([0.5, 0.1]))
+    assert alike[:2] == pytest.approx([(1 + math.exp(-25 / (2 * 100.0))) / 2, 1.0]) and math.isnan(alike[2])

@@ -31,6 +31,8 @@ class HierarchicalGraph(nn.Module):
         norm: "batch", the official one, needs two rows in training (else it takes the running statistics) and makes
             the samples of a batch depend on each other; "layer" does neither: for keypoints of many categories.
         hops: Where no groups are declared, each keypoint's group is what so many edges reach.
+        gates: False leaves the groups out: messages along the bones alone, the row "G_p without G_h" of the paper's
+            Table 4.
     """
 
     def __init__(
@@ -42,12 +44,14 @@ class HierarchicalGraph(nn.Module):
         aggregation: Aggregation = "sum",
         norm: Norm = "batch",
         hops: int = 2,
+        gates: bool = True,
     ) -> None:
         super().__init__()
         self.hops = hops
         self.project = nn.Linear(width, width)
         self.norm = _norm(width, norm)
-        self.blocks = nn.ModuleList(_Block(width, width // reduction, aggregation, norm) for _ in range(layers))
+        narrow = width // reduction if gates else None
+        self.blocks = nn.ModuleList(_Block(width, narrow, aggregation, norm) for _ in range(layers))
 
     def forward(
         self,
@@ -86,17 +90,18 @@ class _Structure(NamedTuple):
 
 
 class _Block(nn.Module):
-    """Messages along the bones, gates from the groups, residual."""
+    """Messages along the bones, gates from the groups (none without a width for them), residual."""
 
-    def __init__(self, width: int, narrow: int, aggregation: Aggregation, norm: Norm) -> None:
+    def __init__(self, width: int, narrow: int | None, aggregation: Aggregation, norm: Norm) -> None:
         super().__init__()
         self.bones = EdgeConv(width=width, aggregation=aggregation, norm=norm)
         self.norm = _norm(width, norm)
-        self.gates = GroupGates(width=width, narrow=narrow, norm=norm)
+        self.gates = None if narrow is None else GroupGates(width=width, narrow=narrow, norm=norm)
 
     def forward(self, rows: Float[Tensor, "N D"], structure: _Structure) -> Float[Tensor, "N D"]:
         local = self.norm(self.bones(rows, structure.bones))
-        return functional.silu(local * self.gates(local, structure) + rows)
+        gated = local if self.gates is None else local * self.gates(local, structure)
+        return functional.silu(gated + rows)
 
 
 class EdgeConv(nn.Module):

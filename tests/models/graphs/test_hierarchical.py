@@ -153,3 +153,18 @@ def test_what_is_small_is_legal(training: bool, count: int, edges: Tensor) -> No
 def test_nothing_exists() -> None:
     part = HierarchicalGraph(width=8)
     assert (part(torch.randn(2, 6, 8), TREE, ~ALL, GROUPS) == 0).all()
+
+
+def test_without_gates_the_groups_say_nothing() -> None:
+    """Table 4's G_p alone: what the bones say, and weights without those of the gates."""
+    part = trained(HierarchicalGraph(width=8, gates=False)).eval()
+    whole = HierarchicalGraph(width=8).eval()
+    assert {name for name in whole.state_dict() if ".gates." not in name} == set(part.state_dict())
+    tokens = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(1))
+    found = part(tokens, TREE, ALL, GROUPS)
+    assert torch.equal(found, part(tokens, TREE, ALL, torch.zeros_like(GROUPS)))
+    assert torch.equal(found, part(tokens, TREE, ALL))
+    rows = functional.silu(part.norm(part.project(tokens[0])))
+    (block,) = part.blocks
+    local = block.norm(block.bones(rows, TREE[0].nonzero().T))
+    torch.testing.assert_close(found[0], functional.silu(local + rows))
