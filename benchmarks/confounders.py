@@ -21,7 +21,7 @@ from cape.commands import main as cape
 from cape.configuration import load_config
 from cape.data.drawn import Drawn
 from cape.engine import make_model
-from cape.evaluation.interventions import auroc, enrichment, mean_interval
+from cape.evaluation.interventions import auroc, enrichment, mean_interval, same_keypoint_auroc
 from cape.files import write_atomically
 from cape.loaders import make_people
 from cape.models.heads import SimCCHead
@@ -154,17 +154,19 @@ def table(folder: Path, data: Path, options: argparse.Namespace) -> list[str]:
     away, covered = np.concatenate(errors), np.concatenate(hidden)
     everywhere = np.ones_like(covered)
     rows = [
-        "| score | AUROC for hidden, by seed | excess error of the selected, % | selected that are hidden |",
-        "| --- | --- | --- | --- |",
+        "| score | AUROC for hidden, by seed | the same, keypoint by keypoint | excess error of the selected, % "
+        "| selected that are hidden |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for mode, parts in pooled.items():
         areas = [auroc(each.ravel(), one.ravel()) for each, one in zip(parts, hidden, strict=True)]
+        same = [same_keypoint_auroc(each, one, everywhere[: len(one)]) for each, one in zip(parts, hidden, strict=True)]
         score = np.concatenate(parts)
         gap = mean_interval(enrichment(score, away, everywhere, options.count))
         top = np.argsort(-score, axis=1, kind="stable")[:, : options.count]
         share = np.take_along_axis(covered, top, axis=1).mean()
         rows.append(
-            f"| {mode} | {np.mean(areas):.3f} ({', '.join(f'{area:.3f}' for area in areas)}) | "
+            f"| {mode} | {_mean(areas)} | {_mean(same)} | "
             f"{gap.mean:+.2f} ({gap.low:+.2f} to {gap.high:+.2f}) | {100 * share:.1f} % |"
         )
     return [
@@ -178,6 +180,10 @@ def table(folder: Path, data: Path, options: argparse.Namespace) -> list[str]:
         "",
         *rows,
     ]
+
+
+def _mean(values: list[float]) -> str:
+    return f"{np.mean(values):.3f} ({', '.join(f'{value:.3f}' for value in values)})"
 
 
 if __name__ == "__main__":

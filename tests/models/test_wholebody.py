@@ -1,10 +1,13 @@
 """The whole-body page: interventions, both paths, the flip test by hand, places in the picture, and RTMPose's head."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mmengine.structures import InstanceData
 from torch import nn
 
@@ -156,6 +159,30 @@ def test_decoding_is_mmposes() -> None:
     np.testing.assert_allclose(points.numpy(), theirs[0])
     np.testing.assert_allclose(scores.numpy(), theirs[1])
     assert (points[0, 3] == -0.5).all()
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 2**32 - 1))
+def test_what_is_encoded_is_decoded_within_a_quarter_of_a_pixel(seed: int) -> None:
+    """Specification §10, check 7: two bins a pixel."""
+    compat.load_mmpose()
+    from mmpose.codecs import SimCCLabel
+
+    codec = SimCCLabel(input_size=SIZE, sigma=(2.83, 3.46), normalize=False)
+    truth = np.random.default_rng(seed).uniform(0, np.array(SIZE) - 1, (1, 17, 2))
+    labels = codec.encode(truth.astype(np.float32), np.ones((1, 17), dtype=np.float32))
+    found, scores = simcc_points(SimCC(*(torch.from_numpy(labels[f"keypoint_{axis}_labels"]) for axis in "xy")))
+    assert np.abs(found.numpy() - truth).max() <= 0.25 + 1e-6
+    assert (scores == 1).all()
+
+
+def test_one_keypoint(tmp_path: Path) -> None:
+    """A skeleton of one, without edges and groups, in a batch of one: no message, no statistics."""
+    (tmp_path / "one.json").write_text('{"names": ["tip"], "edges": []}')
+    model = page(skeleton=str(tmp_path / "one.json"), train=1)
+    for training in (True, False):
+        logits = model.train(training)(images(1))
+        assert logits.x.shape == (1, 1, 128) and logits.x.isfinite().all()
 
 
 def test_rtmpose_is_mmposes() -> None:
