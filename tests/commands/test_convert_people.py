@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cape.checkpoints import read_header, read_weights, save_weights
 from cape.commands.convert import main
-from cape.commands.test import main as test_command
+from cape.commands.test import main as score
 from cape.configuration import load_config
 from cape.engine import load_model, load_start, make_model
 from cape.errors import DataError, UsageError
@@ -263,6 +263,6 @@ def test_what_comes_out_is_tested_by_the_command(attempt, tmp_path: Path, source
     config.write_text(config.read_text() + DATA)
     figures = tmp_path / "figures.json"
     flags = ["--data", str(tmp_path), "--json", str(figures), "--cfg-options", option]
-    assert test_command([str(config), str(out), *flags]) == 0
+    assert score([str(config), str(out), *flags]) == 0
     found = json.loads(figures.read_text())
     assert found["kind"] == "coco" and found["people"] == 3 and set(found["figures"]) >= {"AP", "AR", "AP(L)"}

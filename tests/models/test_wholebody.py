@@ -84,6 +84,14 @@ def test_every_score_replaces_exactly_n(score: str) -> None:
     assert (model.initial is not None) == (score in ("random", "supervised"))
 
 
+def test_what_learns_the_score_does_not_see_the_length_of_embeddings() -> None:
+    for score, blind in (("supervised", True), ("random", False), ("norm", False)):
+        model = page(score=score).eval()
+        tokens = model.embed(images())
+        same = torch.allclose(model.confounders(5 * tokens), model.confounders(tokens), atol=1e-5)
+        assert same == blind, score
+
+
 @pytest.mark.parametrize("score", ["random", "supervised", "norm", "head"])
 def test_what_learns(score: str) -> None:
     """Everything that is trainable, in one step; random initial predictors are not."""

@@ -70,10 +70,12 @@ class HierarchicalGraph(nn.Module):
                 neighbourhoods. A keypoint in no part of several keeps its token as it is.
         """
         structure = _structure(adjacency, mask, groups, self.hops)
-        rows = functional.silu(self.norm(self.project(tokens[mask])))  # [N, D]
+        there = mask.flatten().nonzero()[:, 0]
+        rows = tokens.flatten(0, 1).index_select(0, there)  # [N, D]
+        rows = functional.silu(self.norm(self.project(rows)))
         for block in self.blocks:
             rows = block(rows, structure)
-        return torch.zeros_like(tokens).masked_scatter(mask[..., None], rows)
+        return rows.new_zeros(mask.numel(), rows.shape[1]).index_copy(0, there, rows).view_as(tokens)
 
 
 class _Structure(NamedTuple):
@@ -125,7 +127,8 @@ class EdgeConv(nn.Module):
         own, other = self.message.weight.chunk(2, dim=1)
         kept, sent = functional.linear(rows, own - other), functional.linear(rows, other)
         receiver, sender = edges
-        messages = functional.silu(self.norm(kept.index_select(0, receiver) + sent.index_select(0, sender)))
+        messages = kept.index_select(0, receiver).add_(sent.index_select(0, sender))
+        messages = functional.silu(self.norm(messages))
         return aggregate(messages, receiver, len(rows), how=self.aggregation)
 
 
