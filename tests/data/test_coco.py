@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cape.data import CocoKeypoints
-from cape.errors import AnnotationError, PictureError
+from cape.data.episodes import Episodes, Pairs
+from cape.errors import AnnotationError, PictureError, SkeletonError
 
 coordinate = st.integers(-5000, 60000).map(lambda value: value / 100) | st.integers(-20, 600)
 wholly_random_id = st.integers(0, 2**53)
@@ -195,6 +196,24 @@ def test_names_become_texts_and_swap_pairs(coco_file):
     category = CocoKeypoints(annotations=file.annotations).categories[1]
     assert category.texts == category.skeleton.names == ("", "left eye", "right eye")
     assert category.skeleton.swap == ((1, 2),)
+
+
+def test_declared_parts_are_read_and_reach_the_episode(coco_file):
+    parts = {"face": [0, 1], "eyes": [1, 2]}
+    file = coco_file(lambda content: content["categories"][0].update(parts=parts))
+    source = CocoKeypoints(annotations=file.annotations, pictures=file.pictures)
+    assert source.categories[1].skeleton.parts == {"face": (0, 1), "eyes": (1, 2)}
+    pairs = Pairs(np.array([[0, 2], [1, 3]]), {})
+    first, second = (Episodes(source=source, pairs=pairs, size=16).labels(item) for item in range(2))
+    assert first.parts[:2, :3].tolist() == [[True, True, False], [False, True, True]] and first.parts.sum() == 4
+    assert not second.parts.any(), "the other category declares none"
+
+
+@pytest.mark.parametrize("parts", [[[0, 1]], {"face": 1}, {"face": [0, True]}, {"face": [9]}])
+def test_parts_that_are_none_are_refused(coco_file, refused, parts):
+    file = coco_file(lambda content: content["categories"][0].update(parts=parts))
+    with refused(SkeletonError if parts == {"face": [9]} else AnnotationError, "part"):
+        CocoKeypoints(annotations=file.annotations)
 
 
 def test_without_names_annotations_tell_how_many(coco_file):
