@@ -75,6 +75,7 @@ class Predictor:
         names: Sequence[Given] | None = None,
         edges: Sequence[Given] | None = None,
         swap: Sequence[Given] | None = None,
+        parts: Mapping[str, Sequence[int]] | None = None,
         boxes: Given = None,
         human: bool | None = None,
     ) -> Prompt:
@@ -87,6 +88,7 @@ class Predictor:
             names: K names, "" where a keypoint has none. Without pictures they are all there is.
             edges: Pairs of keypoints that are connected.
             swap: Pairs that change places in a mirror (left and right ear); None infers them from the names.
+            parts: Keypoints of each part of the body by its name, for graphs that look at them.
             boxes: x, y, width, height of the object in each picture, where queries will have boxes, too; None: it is
                 looked at from as near as the points lie to the whole picture.
             human: Whether a whole-body model may find what is a person's; None: where the names are a person's
@@ -105,7 +107,7 @@ class Predictor:
             raise PromptError(
                 "prompt", expected="points or names", got="neither", fix="Click a point, or name what to look for."
             )
-        skeleton = make_skeleton(count, names, edges, swap)
+        skeleton = make_skeleton(count, names, edges, swap, parts)
         texts = tuple("" if is_placeholder(name) else clean_name(name) for name in (names or ("",) * count))
         size = self.model.visual.size
         given = zip(pictures, clicks, around, strict=True)

@@ -8,7 +8,7 @@ in it is executed.
 import hashlib
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -168,6 +168,7 @@ def make_skeleton(
     names: Sequence[Given] | None,
     edges: Sequence[Given] | None,
     swap: Sequence[Given] | None,
+    parts: Mapping[str, Sequence[int]] | None = None,
 ) -> Skeleton:
     """The skeleton of a prompt; swap pairs are inferred from the names where none are given.
 
@@ -184,10 +185,12 @@ def make_skeleton(
     unique = _apart(known)
     try:
         pairs = swap_pairs(known) if swap is None else tuple((int(a), int(b)) for a, b in swap)
-        return Skeleton(unique, tuple((int(a), int(b)) for a, b in edges or ()), pairs)
-    except (CapeError, TypeError, ValueError) as error:
+        groups = {str(part): tuple(map(int, members)) for part, members in (parts or {}).items()}
+        return Skeleton(unique, tuple((int(a), int(b)) for a, b in edges or ()), pairs, groups)
+    except (CapeError, TypeError, ValueError, AttributeError) as error:
         raise PromptError(
-            "edges and swap", expected=f"pairs of indices from 0 to {count - 1}", got=f"{error}"[:160],
+            "edges, swap and parts", expected=f"indices from 0 to {count - 1}: pairs, and lists by name",
+            got=f"{error}"[:160],
             fix="Count the points from 0.",
         ) from error  # fmt: skip
 

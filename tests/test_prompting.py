@@ -96,3 +96,11 @@ def test_a_kill_leaves_the_old_prompt(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(KeyboardInterrupt):
         example()._replace(model="other").save(path)
     assert path.read_bytes() == before and [each.name for each in tmp_path.iterdir()] == ["a.prompt"]
+
+
+def test_declared_parts_are_kept_and_checked() -> None:
+    skeleton = make_skeleton(3, None, None, None, {"head": [0, 2]})
+    assert skeleton.parts == {"head": (0, 2)}
+    for wrong in ({"head": [0, 3]}, {"head": ["a"]}):
+        with pytest.raises(PromptError, match="parts"):
+            make_skeleton(3, None, None, None, wrong)
