@@ -101,6 +101,5 @@ def test_a_kill_leaves_the_old_prompt(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_declared_parts_are_kept_and_checked() -> None:
     skeleton = make_skeleton(3, None, None, None, {"head": [0, 2]})
     assert skeleton.parts == {"head": (0, 2)}
-    for wrong in ({"head": [0, 3]}, {"head": ["a"]}):
-        with pytest.raises(PromptError, match="parts"):
-            make_skeleton(3, None, None, None, wrong)
+    with pytest.raises(PromptError, match="parts"):
+        make_skeleton(3, None, None, None, {"head": [0, 3]})
