@@ -10,22 +10,15 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
-from mmengine.dataset import pseudo_collate
+from jaxtyping import Bool
 from PIL import Image
 from tqdm import tqdm
 
-from cape.checkpoints import load_weights
 from cape.commands import main as cape
-from cape.configuration import load_config
 from cape.data.drawn import Drawn
-from cape.engine import make_model
 from cape.evaluation.interventions import auroc, enrichment, mean_interval, same_keypoint_auroc
 from cape.files import write_atomically
-from cape.loaders import make_people
-from cape.models.heads import SimCCHead
-from cape.models.wholebody import WholeBodyPose
+from cape.persons import column, embed_people, load_people_model, predict_people, rescored, truth_of
 
 NAMES = (
     *(
@@ -66,48 +59,15 @@ def draw(folder: Path, name: str, *, count: int, seed: int) -> None:
     (folder / f"{name}.json").write_text(json.dumps(content))
 
 
-def scores_of(model: WholeBodyPose, tokens: torch.Tensor, seed: int) -> dict[str, Float[np.ndarray, "M K"]]:
-    """The confounder score of one model in every mode; the random predictors are drawn anew."""
-    kept, trained = model.intervention.score, model.initial
-    torch.manual_seed(seed)
-    random = SimCCHead(width=tokens.shape[-1], bins=(2 * model.size[0], 2 * model.size[1])).requires_grad_(False)
-    for each in (random.x, random.y):
-        torch.nn.init.normal_(each.weight, std=0.01)
-        torch.nn.init.zeros_(each.bias)
-    found = {}
-    for mode, initial in zip(MODES, (random, trained, None, None), strict=True):
-        model.intervention.score, model.initial = mode, initial
-        found[mode] = model.confounders(tokens).numpy()
-    model.intervention.score, model.initial = kept, trained
-    return found
-
-
 def ask(run: Path, data: Path, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray, Bool[np.ndarray, "M K"]]:
     """Scores by mode, errors in percent of the box's diagonal, and who is hidden, of the test people."""
-    config = load_config("cigpose_drawn", {"data_root": str(data), "seed": seed})
-    model = make_model(config)
-    load_weights(model, run / "checkpoints" / "best.safetensors")
-    model.eval()
-    people = make_people(config, "val")
-    content = json.loads((data / "test.json").read_text())
-    covered = {each["image_id"]: np.array(each["keypoints"])[2::3] == 1 for each in content["annotations"]}
-    scores: dict[str, list[np.ndarray]] = {mode: [] for mode in MODES}
-    errors, hidden = [], []
-    for start in range(0, len(people), 32):
-        items = [people[item] for item in range(start, min(start + 32, len(people)))]
-        batch = model.data_preprocessor(pseudo_collate(items))
-        with torch.no_grad():
-            tokens = model.embed(batch["inputs"])
-            for mode, each in scores_of(model, tokens, seed).items():
-                scores[mode].append(each)
-            samples = model.predict(batch["inputs"], batch["data_samples"])
-        for sample in samples:
-            truth = sample.gt_instances
-            x0, y0, x1, y1 = truth.bboxes[0]
-            away = np.linalg.norm(sample.pred_instances.keypoints[0] - truth.keypoints[0], axis=-1)
-            errors.append(100 * away / np.hypot(x1 - x0, y1 - y0))
-            hidden.append(covered[sample.metainfo["img_id"]])
-    return {mode: np.concatenate(each) for mode, each in scores.items()}, np.stack(errors), np.stack(hidden)
+    weights = run / "checkpoints" / "best.safetensors"
+    loaded = load_people_model("cigpose_drawn", weights, {"data_root": str(data), "seed": seed})
+    crops = loaded.crops()
+    tokens, truth = embed_people(loaded.model, crops).tokens, truth_of(crops)
+    scores = {mode: rescored(loaded.model, mode, seed=seed).confounders(tokens).numpy() for mode in MODES}
+    away = np.linalg.norm(column(predict_people(loaded.model, crops), "keypoints") - truth.points, axis=-1)
+    return scores, 100 * away / np.linalg.norm(truth.box[:, 2:], axis=-1, keepdims=True), truth.visibility == 1
 
 
 def main() -> None:

@@ -161,8 +161,8 @@ class WholeBodyPose(BaseModel):
         Those that learn see embeddings of unit scale. Nothing holds the scale of F, and behind one of 15 a linear layer
         with the others' learning rate swings to and fro.
         """
-        learns = any(each.requires_grad for each in initial.parameters())
-        return initial(functional.rms_norm(tokens, tokens.shape[-1:]) if learns else tokens)
+        learnt = self.intervention is not None and self.intervention.score == "supervised"
+        return initial(functional.rms_norm(tokens, tokens.shape[-1:]) if learnt else tokens)
 
     def place(self, tokens: Float[Tensor, "B K D"]) -> SimCC:
         """F'' and its logits."""

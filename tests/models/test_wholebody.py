@@ -89,6 +89,8 @@ def test_what_learns_the_score_does_not_see_the_length_of_embeddings() -> None:
         model = page(score=score).eval()
         tokens = torch.randn(3, 17, 16)
         same = torch.allclose(model.confounders(5 * tokens), model.confounders(tokens), atol=1e-5)
+        found = model.confounders(tokens)
+        assert torch.equal(model.requires_grad_(False).confounders(tokens), found), "frozen, it says the same"
         assert same == blind, score
 
 
