@@ -91,7 +91,7 @@ class BodyModel:
         """Points and variances in pixels of the input, and raw scores between them."""
         images = torch.stack([normalise(crop) for crop in crops]).to(self.device)
         with torch.inference_mode():
-            logits = self.model.tested(images, self.model.intervene(self.model.embed(images)).tokens)
+            logits = self.model.look(images).logits
             points, raw = simcc_points(logits, split_ratio=self.model.split_ratio)
             spread = variance(logits, points, split_ratio=self.model.split_ratio, beta=self.model.beta)
         points, raw, spread = (each.double().cpu().numpy() for each in (points, raw, spread))

@@ -18,7 +18,7 @@ from cape.evaluation.pck import Scores, score_pairs
 from cape.features import Progress, encode_crops, read_crops, silent
 from cape.models.baselines import Baseline, Center, Copy, Support, Turned, appearance_at
 from cape.models.fewshot import FewShotPose, poses
-from cape.structures import Episode, Pose, Shown, Tokens, View
+from cape.structures import Episode, Found, Pose, Shown, Tokens, View
 
 
 class Encoded(NamedTuple):
@@ -123,7 +123,20 @@ def score_predictions(
     return score_pairs(predicted, table.points[query], valid, table.side[query])
 
 
-def predict_episodes(
+class Located(NamedTuple):
+    """What a model finds in a batch of pairs, and what it finds it by."""
+
+    labels: Episode
+    rows: Int64[np.ndarray, "B"]
+    """Which pairs."""
+    pairs: Int64[np.ndarray, "B _"]
+    """Their instances."""
+    tokens: Tokens
+    query: Float[Tensor, "B C H W"]
+    found: Found
+
+
+def locate_episodes(
     model: FewShotPose,
     episodes: Episodes,
     *,
@@ -134,7 +147,7 @@ def predict_episodes(
     progress: Progress = silent,
     corruption: Corruption = CLEAN,
     encoded: Encoded | None = None,
-) -> Iterator[tuple[Episode, list[Pose]]]:
+) -> Iterator[Located]:
     """Evaluation episodes in order, each picture encoded once and each prompt compiled once.
 
     The official code encodes support and query anew for each of the 60,000 pairs of a split, though they share 2,000
@@ -152,7 +165,7 @@ def predict_episodes(
         encoded: The pictures, encoded before with this corruption; None: they are encoded here.
 
     Yields:
-        Batches of `labels` with their poses.
+        Batches of pairs.
     """
     model.eval()
     device = next(model.parameters()).device
@@ -173,7 +186,20 @@ def predict_episodes(
                 tokens = Tokens(*(field[torch.from_numpy(asked[places])] for field in compiled))
                 query = known.query[known.row[table[batch, -1]]]
                 found = model.locate(query, tokens, labels.adjacency.to(device), labels.parts.to(device))
-            yield labels, poses(found, tokens.mask, torch.from_numpy(batch))
+            yield Located(labels, batch, table[batch], tokens, query, found)
+
+
+def predict_episodes(
+    model: FewShotPose, episodes: Episodes, *, rows: Int64[np.ndarray, "_"] | None = None, batch_size: int = 60,
+    pictures: int = 16, workers: int = 0, progress: Progress = silent, corruption: Corruption = CLEAN,
+    encoded: Encoded | None = None,
+) -> Iterator[tuple[Episode, list[Pose]]]:  # fmt: skip
+    """Batches of `labels` with their poses; else as `locate_episodes`."""
+    for each in locate_episodes(
+        model, episodes, rows=rows, batch_size=batch_size, pictures=pictures, workers=workers, progress=progress,
+        corruption=corruption, encoded=encoded,
+    ):  # fmt: skip
+        yield each.labels, poses(each.found, each.tokens.mask, torch.from_numpy(each.rows))
 
 
 def _compile(

@@ -19,7 +19,7 @@ Batches are NamedTuples because torch's and mmengine's collate functions, mmengi
 all rebuild them unchanged (dataclasses they do not).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int8, Int64
@@ -200,3 +200,68 @@ class SimCC(NamedTuple):
     """Bins from left to right, `split_ratio` a pixel of the input."""
     y: Float[Tensor, "B K h"]
     """Bins from top to bottom."""
+
+
+class Evidence(NamedTuple):
+    """What a frozen pose network leaves for a confidence head to judge by; what its family lacks has no channels."""
+
+    tokens: Float[Tensor, "B K D"]
+    """Of each keypoint, the last vector before its place is read off."""
+    feature: Float[Tensor, "B C H W"]
+    """Of the picture, the last map before the heatmaps; 1 x 1 where the network pools it."""
+    points: Float[Tensor, "B K 2"]
+    """Where the keypoints were found, crop frame."""
+    cues: Float[Tensor, "B K E"]
+    """What the answer itself tells: a peak, a spread; the first is the network's own score."""
+    mask: Bool[Tensor, "B K"]
+    """Keypoints that were asked for."""
+
+
+class Outcome(NamedTuple):
+    """What was found, against what is there."""
+
+    accuracy: Float[Tensor, "B K"]
+    """From 0 to 1: similarity, or whether it is near enough; 0 where there is nothing to compare with."""
+    labelled: Bool[Tensor, "B K"]
+    """Keypoints that have an accuracy."""
+    known: Bool[Tensor, "B K"]
+    """Keypoints of which it is known whether the picture shows them: where it does, `labelled` is True."""
+
+
+class Observation(NamedTuple):
+    """Poses of a frozen network, to learn confidence from; collated, a batch of B."""
+
+    evidence: Evidence
+    outcome: Outcome
+    group: Int64[Tensor, "B"]
+    """Category."""
+    row: Int64[Tensor, "B"]
+    """Orders the results of an evaluation."""
+
+
+class Reading(NamedTuple):
+    """A frozen network's answer to a batch, and all that there is to judge it by."""
+
+    answer: Any
+    """As the network gives it, untouched."""
+    evidence: tuple[Evidence, ...]
+    """Of each view that the answer comes from; the second, if any, is the mirror image, its keypoints exchanged back."""
+    points: Float[Tensor, "B K 2"]
+    """Where it has the keypoints, in a frame of the reader's choice."""
+    truth: Float[Tensor, "B K 2"]
+    """Where they are, in the same; anything where not labelled."""
+    size: Float[Tensor, "B"]
+    """What errors are measured by, in the same: longest side of the box, or √area of a person."""
+    labelled: Bool[Tensor, "B K"]
+    known: Bool[Tensor, "B K"]
+    """See `Outcome`."""
+    group: Int64[Tensor, "B"]
+    row: Int64[Tensor, "B"]
+    """See `Observation`."""
+
+
+class Confidence(NamedTuple):
+    """What a head says of keypoints: logits."""
+
+    accuracy: Float[Tensor, "B K"]
+    presence: Float[Tensor, "B K"]

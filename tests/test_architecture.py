@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "cape").rglob("*.py"))
 MAX_FILE, MAX_MEDIAN, MAX_FUNCTION, MAX_NESTING = 350, 180, 60, 4
 
-PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "heads")}
+PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "heads", "readers")}
 # Lowest first. A module may import its own layer's folder-mates and anything below, nothing above.
 LAYERS = [
     {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs", "ablations"},
@@ -35,6 +35,7 @@ LAYERS = [
     {
         "models",
         "models.baselines",
+        "models.calibration",
         "models.fewshot",
         "models.wholebody",
         "evaluation",
@@ -44,7 +45,7 @@ LAYERS = [
     {"checkpoints", "counting", "released", "visualize", "formats", "runs", "prompting", "weights"},
     {"features", "figures", "loading", "prediction"},
     {"inference", "export", "complexity", "complexity_wholebody", "human", "maps", "search"},
-    {"loops"},
+    {"loops", "observations"},
     {"averaging"},
     {"hooks"},
     {"configuration"},
@@ -105,7 +106,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 
 def test_model_parts_import_no_page_and_no_other_folder() -> None:
-    pages = {"models.baselines", "models.fewshot", "models.wholebody"}
+    pages = {"models.baselines", "models.calibration", "models.fewshot", "models.wholebody"}
     for path in MODULES:
         module = name_of(path)
         if not module.startswith("models.") or path.name == "__init__.py":

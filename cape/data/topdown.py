@@ -25,7 +25,7 @@ PADDING = 1.25
 """Crop over box."""
 _META = (
     "id", "img_id", "img_path", "category_id", "crowd_index", "ori_shape", "img_shape", "input_size", "input_center",
-    "input_scale", "flip", "flip_direction", "flip_indices", "dataset_name",
+    "input_scale", "flip", "flip_direction", "flip_indices", "dataset_name", "area",
 )  # fmt: skip
 _TOO_SMALL = 2.0  # pixels: of such a half body nothing can be seen
 

@@ -6,6 +6,7 @@ by their number (1 where there is none), mean over the batch.
 
 from cape.losses.branch import branch_losses, matching_losses, refinement_losses
 from cape.losses.cells import cell_loss
+from cape.losses.confidence import confidence_loss, presence_loss
 from cape.losses.consistency import consistency_loss
 from cape.losses.counterfactual import counterfactual_loss, counterfactual_points_loss
 from cape.losses.decision import decision_loss
@@ -17,6 +18,7 @@ from cape.losses.simcc import simcc_loss
 __all__ = [
     "branch_losses",
     "cell_loss",
+    "confidence_loss",
     "consistency_loss",
     "counterfactual_loss",
     "counterfactual_points_loss",
@@ -25,6 +27,7 @@ __all__ = [
     "heatmap_loss",
     "matching_losses",
     "offset_loss",
+    "presence_loss",
     "refinement_losses",
     "simcc_loss",
 ]

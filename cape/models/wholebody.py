@@ -9,7 +9,7 @@ predictions are mmpose's, so that its data sets, transforms and metrics work unc
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +34,17 @@ from cape.structures import SimCC
 Statistics = Literal["train", "kept"]
 STRIDE = 32
 PIXELS = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375], "bgr_to_rgb": True}
+
+
+class Tested(NamedTuple):
+    """What an evaluation sees of people."""
+
+    logits: SimCC
+    tokens: tuple[Float[Tensor, "B K D"], ...]
+    """F'' of the picture, and with the flip test that of its mirror image, left and right exchanged back."""
+    replaced: Bool[Tensor, "B K"]
+    """By the intervention, in the picture as it is."""
+    confounders: Float[Tensor, "B K"]
 
 
 @MODELS.register_module()
@@ -219,27 +230,30 @@ class WholeBodyPose(BaseModel):
 
         The mirrored picture makes its own interventions; what is kept is the upright one's.
         """
+        return self.answer(self.look(images), samples)
+
+    @torch.no_grad()
+    def look(self, images: Float[Tensor, "B 3 h w"]) -> Tested:
+        """What an evaluation sees; with the flip test logits are the mean of both views'."""
         tokens = self.embed(images)
         intervened, chosen = self.intervene(tokens)
-        logits, score = self.tested(images, intervened), self.confounders(tokens)
-        points, scores = simcc_points(logits, split_ratio=self.split_ratio)
-        for sample, *row in zip(
-            samples, *(each.cpu().numpy() for each in (points, scores, chosen, score)), strict=True
-        ):
+        refined, score = self.refine(intervened), self.confounders(tokens)
+        logits = self.head(refined)
+        if not self.flip_test:
+            return Tested(logits, (refined,), chosen, score)
+        # The mirror image, turned back: bins from right to left, left and right exchanged
+        mirrored = self.refine(self.intervene(self.embed(images.flip(-1))).tokens)[:, self.mirror]
+        x, y = self.head(mirrored)
+        both = zip(logits, SimCC(x.flip(-1), y), strict=True)
+        return Tested(SimCC(*(torch.stack(pair).mean(dim=0) for pair in both)), (refined, mirrored), chosen, score)
+
+    def answer(self, looked: Tested, samples: Sequence[Any]) -> Sequence[Any]:
+        """The samples with what was seen of them; see `predict`."""
+        points, scores = simcc_points(looked.logits, split_ratio=self.split_ratio)
+        rows = (each.cpu().numpy() for each in (points, scores, looked.replaced, looked.confounders))
+        for sample, *row in zip(samples, *rows, strict=True):
             sample.pred_instances = _instances(sample, *row, size=self.size)
         return samples
-
-    def tested(self, images: Float[Tensor, "B 3 h w"], intervened: Float[Tensor, "B K D"]) -> SimCC:
-        """Logits of an evaluation: those of F', with the flip test their mean with the mirrored picture's."""
-        logits = self.place(intervened)
-        if not self.flip_test:
-            return logits
-        return SimCC(*(torch.stack(pair).mean(dim=0) for pair in zip(logits, self._mirrored(images), strict=True)))
-
-    def _mirrored(self, images: Float[Tensor, "B 3 h w"]) -> SimCC:
-        """Logits of the mirror image, turned back: bins from right to left, left and right exchanged."""
-        x, y = self.forward(images.flip(-1))
-        return SimCC(x[:, self.mirror].flip(-1), y[:, self.mirror])
 
 
 def _targets(samples: Sequence[Any]) -> tuple[SimCC, Tensor]:

@@ -1,0 +1,222 @@
+"""Calibrated confidence for a pose network that stays as it is: CCNet.
+
+    batch ──▶ network (frozen) ──▶ answer ─────────────────────────▶ the same poses
+                    └▶ reader ──▶ evidence ──▶ head ──▶ accuracy ──▶ scores of keypoints ┐
+                                                   └──▶ presence ──▶ is it shown? ───────┴▶ score of the pose
+
+The paper is "On the Calibration of Human Pose Estimation". The network is in evaluation mode and gets no gradient, so
+that its poses, and what recall they have, are bit for bit those it has alone; their ranking, hence AP, changes.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from cape.errors import DataError, UsageError
+from cape.evaluation.aggregation import Rule, aggregate
+from cape.evaluation.targets import Similarity, SoftlyWithin, Target, Within
+from cape.losses.confidence import Regression, confidence_loss, presence_loss
+from cape.registry import MODELS
+from cape.structures import Confidence, Evidence, Observation, Outcome, Reading
+
+Metric = Literal["oks", "pck", "soft_pck"]
+KNOTS = 65
+
+
+class Verdict(NamedTuple):
+    """How far poses can be trusted: all from 0 to 1."""
+
+    scores: Float[Tensor, "B K"]
+    """Expected accuracy of each keypoint; 0 where none was asked for."""
+    presence: Float[Tensor, "B K"]
+    """Probability that the picture shows it."""
+    confidence: Float[Tensor, "B"]
+    """Expected accuracy of the pose: that of its keypoints, weighed by their presence."""
+
+
+@MODELS.register_module()
+class CalibratedPose(BaseModel):
+    """CCNet around any pose network.
+
+    Args:
+        network: The page whose answers are judged; it is frozen.
+        reader: Which part of it to look at, see `models.readers`.
+        head: Judges; its sizes are filled in. See `models.heads.confidence`.
+        metric: What a confidence is the expectation of: similarity, or being near enough; see `evaluation.targets`.
+        threshold: Of "pck" and "soft_pck".
+        sigmas: Of "oks": COCO's, or one for all categories.
+        loss: How confidence is learnt, see `confidence_loss`.
+        presence_weight: λ of Eq. 22.
+        aggregation: How keypoints make up the pose's confidence, see `evaluation.aggregation`.
+
+    Attributes:
+        knots: A rising curve over equal steps of the head's accuracy from 0 to 1: what is told in its place. The
+            straight line, unless `recalibrate` has put another there (isotonic regression on other data).
+    """
+
+    knots: Float[Tensor, "M"]
+
+    def __init__(
+        self,
+        *,
+        network: dict,
+        reader: dict,
+        head: dict,
+        metric: Metric = "pck",
+        threshold: float = 0.2,
+        sigmas: Sequence[float] | float = 0.08,
+        loss: Regression = "squared",
+        presence_weight: float = 0.02,
+        aggregation: Rule = "soft",
+    ) -> None:
+        super().__init__()
+        targets: dict[str, Callable[[], Target]] = {
+            "oks": lambda: Similarity(sigmas=np.asarray(sigmas, dtype=np.float64)),
+            "pck": lambda: Within(threshold=threshold),
+            "soft_pck": lambda: SoftlyWithin(threshold=threshold),
+        }
+        self.target = targets[metric]()
+        self.loss: Regression = loss
+        self.presence_weight = presence_weight
+        self.aggregation: Rule = aggregation
+        self.network = MODELS.build(network).requires_grad_(False).eval()
+        self.reader = MODELS.build(reader)
+        sizes = {
+            "keypoints": self.reader.keypoints_of(self.network),
+            "channels": self.reader.channels_of(self.network),
+            "width": self.reader.width_of(self.network),
+            "cues": self.reader.cues,
+        }
+        self.head = MODELS.build({**sizes, **head})
+        self.register_buffer("knots", torch.linspace(0, 1, KNOTS))
+
+    def train(self, mode: bool = True) -> "CalibratedPose":
+        """Training mode of the head alone: the network's statistics and dropout stay as in evaluation."""
+        super().train(mode)
+        self.network.eval()
+        return self
+
+    def forward(
+        self,
+        evidence: Evidence,
+        outcome: Outcome,
+        group: Int64[Tensor, "B"],
+        row: Int64[Tensor, "B"],
+        mode: str = "tensor",
+    ) -> Any:
+        """One batch of observations, field by field as mmengine unpacks an `Observation`.
+
+        Args:
+            mode: "loss" gives named scalars, "predict" a row of arrays for each pose, "tensor" logits.
+        """
+        if mode == "loss":
+            return self.losses(self.head(evidence), evidence.mask, outcome)
+        if mode == "predict":
+            verdict = self.judge((evidence,))
+            fields = (verdict.scores, verdict.presence, verdict.confidence, *outcome, evidence.mask, group, row)
+            return [Judged(*each) for each in zip(*(field.cpu() for field in fields), strict=True)]
+        return self.head(evidence)
+
+    def losses(self, found: Confidence, mask: Bool[Tensor, "B K"], outcome: Outcome) -> dict[str, Tensor]:
+        """Accuracy (Eq. 20) and presence (Eq. 21, 22)."""
+        return {
+            "loss_confidence": confidence_loss(found, outcome, mask, loss=self.loss),
+            "loss_presence": self.presence_weight * presence_loss(found, outcome, mask),
+        }
+
+    @torch.no_grad()
+    def read(self, *batch: Any, **named: Any) -> Reading:
+        """What the network makes of a batch of its own kind, and what there is to judge it by."""
+        return self.reader(self.network, *batch, **named)
+
+    def observe(self, reading: Reading) -> Observation:
+        """What can be learnt from an answer whose truth is known; feature maps are kept for heads that read them.
+
+        Raises:
+            DataError: A size that is not positive.
+        """
+        counts = reading.labelled
+        places = (each.double().cpu().numpy() for each in (reading.points, reading.truth, reading.size))
+        accuracy = torch.from_numpy(self.target(*places)).float().to(counts.device) * counts
+        outcome, evidence = Outcome(accuracy, counts, reading.known), reading.evidence[0]
+        if not self.head.reads_maps:
+            evidence = evidence._replace(feature=evidence.feature[:, :0])
+        return Observation(evidence, outcome, reading.group, reading.row)
+
+    @torch.no_grad()
+    def judge(self, views: Sequence[Evidence]) -> Verdict:
+        """How far an answer can be trusted.
+
+        Args:
+            views: Its evidence, `Reading.evidence`; with a mirrored view the mean of both.
+        """
+        heard = [self.head(evidence) for evidence in views]
+        scores = torch.stack([self.recalibrated(each.accuracy.sigmoid()) for each in heard]).mean(dim=0)
+        presence = torch.stack([each.presence.sigmoid() for each in heard]).mean(dim=0)
+        mask = views[0].mask
+        told = (each.double().cpu().numpy() for each in (scores, presence))
+        pose = np.nan_to_num(aggregate(*told, rule=self.aggregation, asked=mask.cpu().numpy()))
+        return Verdict(scores * mask, presence * mask, torch.from_numpy(pose).to(scores))
+
+    def recalibrated(self, accuracy: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
+        """The curve of `knots`, linear between them."""
+        place = accuracy * (KNOTS - 1)
+        below = place.floor().clamp(max=KNOTS - 2).long()
+        low, high = self.knots[below], self.knots[below + 1]
+        return low + (high - low) * (place - below)
+
+    @torch.no_grad()
+    def recalibrate(self, knots: Sequence[float] | Float[Tensor, "M"]) -> None:
+        """Tell another curve's values from now on.
+
+        Args:
+            knots: 65 rising values from 0 to 1, for accuracies of 0, 1/64, 2/64, ... 1.
+
+        Raises:
+            UsageError: They are not.
+        """
+        curve = torch.as_tensor(knots, dtype=self.knots.dtype, device=self.knots.device)
+        bad = curve.shape != self.knots.shape or not curve.isfinite().all()
+        if bad or (curve.diff() < 0).any() or curve.min() < 0 or curve.max() > 1:
+            raise UsageError(
+                "recalibrate", expected=f"{KNOTS} rising values from 0 to 1", got=f"{tuple(curve.shape)}",
+                fix="Take them from `calibration.isotonic`.",
+            )  # fmt: skip
+        self.knots.copy_(curve)
+
+    @torch.no_grad()
+    def start_at(self, outcome: Outcome, mask: Bool[Tensor, "B K"]) -> None:
+        """Let an untrained head say of every keypoint what is usual (specification §3.3).
+
+        Raises:
+            DataError: No keypoint is labelled.
+        """
+        labelled, known = outcome.labelled & mask, outcome.known & mask
+        if not labelled.any():
+            raise DataError(
+                "observations", expected="labelled keypoints to learn from", got="none", fix="Check the data set."
+            )
+        rates = [outcome.accuracy[labelled].mean(), outcome.labelled[known].float().mean()]
+        biases = torch.stack(rates).clamp(0.01, 0.99).logit()
+        *_, last = (each for each in self.head.modules() if isinstance(each, torch.nn.Linear))
+        last.bias.copy_(biases.to(last.bias).repeat(len(last.bias) // 2))
+
+
+class Judged(NamedTuple):
+    """A pose's verdict beside its outcome."""
+
+    scores: Float[Tensor, "K"]
+    presence: Float[Tensor, "K"]
+    confidence: Float[Tensor, ""]
+    accuracy: Float[Tensor, "K"]
+    labelled: Bool[Tensor, "K"]
+    known: Bool[Tensor, "K"]
+    mask: Bool[Tensor, "K"]
+    group: Int64[Tensor, ""]
+    row: Int64[Tensor, ""]
+

@@ -1,0 +1,144 @@
+"""What a frozen network does on a data set, observed once: what its confidence is learnt from, and tested on."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.dataset import pseudo_collate
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cape.data.corruption import CLEAN, Corruption
+from cape.data.episodes import Episodes
+from cape.data.people import PersonCrops
+from cape.data.transforms import PADDING
+from cape.errors import DataError
+from cape.features import Progress, silent
+from cape.inference import locate_episodes
+from cape.models.calibration import CalibratedPose
+from cape.structures import Evidence, Observation, Outcome, Reading
+
+
+class Observations(Dataset):
+    """Observed poses, of which none is looked at again.
+
+    Args:
+        batches: Of observations; keypoints are padded to the most that there are.
+
+    Raises:
+        DataError: There are none, or no keypoint in them is labelled.
+    """
+
+    def __init__(self, batches: Iterable[Observation]) -> None:
+        found = [_narrow(each) for each in batches]
+        if not any(each.outcome.labelled.any() for each in found):
+            got = f"{sum(len(each.row) for each in found)} poses without one"
+            raise DataError("observations", expected="labelled keypoints", got=got, fix="Check the data set.")
+        width = max(each.evidence.mask.shape[1] for each in found)
+        self.all = _joined([_padded(each, width) for each in found])
+
+    def __len__(self) -> int:
+        return len(self.all.row)
+
+    def __getitem__(self, item: int) -> Observation:
+        """One pose."""
+        evidence, outcome, group, row = self.all
+        return Observation(
+            Evidence(*(field[item].float() if field.is_floating_point() else field[item] for field in evidence)),
+            Outcome(*(field[item] for field in outcome)),
+            group[item],
+            row[item],
+        )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Every epoch is the same."""
+        del epoch
+
+    def digest(self) -> str:
+        """Of what is learnt."""
+        return str(len(self))
+
+
+def _narrow(batch: Observation) -> Observation:
+    """On the CPU, vectors and maps in half precision."""
+    evidence = batch.evidence
+    kept = Evidence(
+        evidence.tokens.half(), evidence.feature.half(), evidence.points, evidence.cues.float(), evidence.mask
+    )
+    fields = (Evidence(*(each.cpu() for each in kept)), Outcome(*(each.cpu() for each in batch.outcome)))
+    return Observation(*fields, batch.group.cpu(), batch.row.cpu())
+
+
+def _padded(batch: Observation, width: int) -> Observation:
+    def wider(field: Tensor, name: str) -> Tensor:
+        extra = width - field.shape[1]
+        if name == "feature" or extra == 0:
+            return field
+        return F.pad(field, (0, 0) * (field.dim() - 2) + (0, extra))
+
+    evidence = Evidence(*(wider(field, name) for name, field in batch.evidence._asdict().items()))
+    return batch._replace(evidence=evidence, outcome=Outcome(*(wider(each, "") for each in batch.outcome)))
+
+
+def _joined(batches: Sequence[Observation]) -> Observation:
+    evidence, outcome, group, row = zip(*batches, strict=True)
+    return Observation(
+        Evidence(*(torch.cat(field) for field in zip(*evidence, strict=True))),
+        Outcome(*(torch.cat(field) for field in zip(*outcome, strict=True))),
+        torch.cat(group),
+        torch.cat(row),
+    )
+
+
+def observe_episodes(
+    page: CalibratedPose,
+    episodes: Episodes,
+    *,
+    damages: Sequence[Corruption] = (CLEAN,),
+    workers: int = 0,
+    progress: Progress = silent,
+) -> Iterator[Observation]:
+    """What a few-shot network finds in the pairs of an evaluation.
+
+    Errors are measured by the longest side of the annotated box, wherever views are cut. Of a keypoint that the support
+    shows and the query has no label for, the picture is taken not to show it.
+
+    Args:
+        page: Around the network.
+        episodes: With pairs.
+        damages: Each pair is observed under each of them: names may be missing, or clicks.
+        workers: Processes that decode pictures.
+        progress: Shows the progress.
+    """
+    network, table = page.network, episodes.table
+    for number, damage in enumerate(damages):
+        for each in locate_episodes(network, episodes, corruption=damage, workers=workers, progress=progress):
+            with torch.inference_mode():
+                evidence = page.reader.evidence(network, each.found, each.tokens, each.query)
+            labels, mask = each.labels, evidence.mask.cpu()
+            query = each.pairs[:, -1]
+            side = table.side[query] / (PADDING * table.crop[query, 2:].max(axis=1))
+            yield page.observe(
+                Reading(
+                    answer=each.found,
+                    evidence=(evidence,),
+                    points=evidence.points.cpu(),
+                    truth=labels.query.points,
+                    size=torch.from_numpy(side),
+                    labelled=labels.query.visible & mask,
+                    known=labels.support.visible.any(dim=1) & mask,
+                    group=labels.category,
+                    row=torch.from_numpy(each.rows) + number * len(episodes),
+                )
+            )
+
+
+def observe_people(
+    page: CalibratedPose, crops: PersonCrops, *, batch_size: int = 32, workers: int = 0, progress: Progress = silent
+) -> Iterator[Observation]:
+    """What a network of people finds of everybody, in crops without augmentation."""
+    loader = DataLoader(
+        crops, batch_size=batch_size, num_workers=workers, collate_fn=pseudo_collate, generator=torch.Generator()
+    )
+    for batch in progress(loader, "observing"):
+        yield page.observe(page.read(**page.network.data_preprocessor(batch, False)))
