@@ -127,7 +127,7 @@ def observe_episodes(
                     size=torch.from_numpy(side),
                     labelled=labels.query.visible & mask,
                     known=labels.support.visible.any(dim=1) & mask,
-                    group=labels.category,
+                    group=torch.as_tensor(labels.category),
                     row=torch.from_numpy(each.rows) + number * len(episodes),
                 )
             )

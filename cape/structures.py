@@ -245,7 +245,7 @@ class Reading(NamedTuple):
     answer: Any
     """As the network gives it, untouched."""
     evidence: tuple[Evidence, ...]
-    """Of each view that the answer comes from; the second, if any, is the mirror image, its keypoints exchanged back."""
+    """Of each view that the answer comes from; a second is the mirror image, its keypoints exchanged back."""
     points: Float[Tensor, "B K 2"]
     """Where it has the keypoints, in a frame of the reader's choice."""
     truth: Float[Tensor, "B K 2"]

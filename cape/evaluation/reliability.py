@@ -76,7 +76,9 @@ def reliability(
     place = np.searchsorted(edges[1:-1], confidence, side="left")
     count = np.bincount(place, minlength=len(edges) - 1)
     filled = count > 0
-    means = [np.bincount(place, weights=each, minlength=len(count))[filled] / count[filled] for each in (confidence, truth)]
+    means = [
+        np.bincount(place, weights=each, minlength=len(count))[filled] / count[filled] for each in (confidence, truth)
+    ]
     return Reliability(edges[:-1][filled], edges[1:][filled], *means, count[filled].astype(np.float64))
 
 

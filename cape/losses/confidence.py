@@ -6,7 +6,6 @@ those that are visible; a keypoint nobody labelled has no similarity, so it is t
 
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor

@@ -1,8 +1,8 @@
 """Models: pages compose, parts compute.
 
-A page (`fewshot`, `wholebody`, `calibration`, `baselines`) is a whole method and holds no arithmetic beyond gluing. Parts are in
-folders with one signature each (`encoders`, `fusion`, `graphs`, `heads`, `readers`), or small shared files beside the pages
-(`layers`, `affine`, `turning`); a part imports no page and no other folder.
+A page (`fewshot`, `wholebody`, `calibration`, `baselines`) is a whole method and holds no arithmetic beyond gluing.
+Parts are in folders with one signature each (`encoders`, `fusion`, `graphs`, `heads`, `readers`), or small shared files
+beside the pages (`layers`, `affine`, `turning`); a part imports no page and no other folder.
 """
 
 from cape.models.calibration import CalibratedPose

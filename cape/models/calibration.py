@@ -101,7 +101,7 @@ class CalibratedPose(BaseModel):
         self.network.eval()
         return self
 
-    def forward(
+    def forward(  # noqa: D417  # pyright: ignore[reportIncompatibleMethodOverride] (an Observation's fields)
         self,
         evidence: Evidence,
         outcome: Outcome,
@@ -219,4 +219,3 @@ class Judged(NamedTuple):
     mask: Bool[Tensor, "K"]
     group: Int64[Tensor, ""]
     row: Int64[Tensor, ""]
-

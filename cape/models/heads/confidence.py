@@ -1,9 +1,9 @@
 """Confidence heads (CCNet, specification §3.3): how likely a frozen network's keypoints are right, and shown at all.
 
-    GapHead       a linear layer on the pooled map             "one fully connected layer", RLE
-    SpatialHead   a small fixed-size trunk on the map          heatmap networks: what the paper's counts imply
-    TokenHead     a layer on each keypoint's own vector        SimCC and query networks; shared over categories
-    SampledHead   the map at the keypoint, and the cues        where pooling would forget where the keypoint is
+GapHead       a linear layer on the pooled map             "one fully connected layer", RLE
+SpatialHead   a small fixed-size trunk on the map          heatmap networks: what the paper's counts imply
+TokenHead     a layer on each keypoint's own vector        SimCC and query networks; shared over categories
+SampledHead   the map at the keypoint, and the cues        where pooling would forget where the keypoint is
 """
 
 import math
@@ -186,8 +186,9 @@ class _Judge(nn.Module):
     ) -> Float[Tensor, "B K E"]:
         """Statistics are those of keypoints that exist, and of a batch that has several."""
         if not scale.training or mask.sum() < 2:
-            spread = (scale.running_var + scale.eps).sqrt() / scale.weight
-            return (cues - scale.running_mean) / spread + scale.bias
+            return F.batch_norm(
+                cues.transpose(1, 2), scale.running_mean, scale.running_var, scale.weight, scale.bias, eps=scale.eps
+            ).transpose(1, 2)
         scaled = torch.zeros_like(cues)
         scaled[mask] = scale(cues[mask])
         return scaled
