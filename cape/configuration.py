@@ -33,6 +33,7 @@ FACTS = {
     "backbone_weights": "auto",
     "start_from": None,
     "features": None,
+    "observations": None,
     "budget_minutes": None,
 }
 """What a config may state at its top, with the defaults."""

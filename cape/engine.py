@@ -18,9 +18,9 @@ from cape.configuration import built, told
 from cape.errors import DataError, UsageError
 from cape.features import Progress, find_device, silent
 from cape.hooks import TimeBudget
-from cape.loaders import account, make_data, make_loaders
+from cape.loaders import Page, account, make_data, make_loaders
+from cape.models.calibration import CalibratedPose
 from cape.models.encoders.visual import load_pretrained
-from cape.models.fewshot import FewShotPose
 from cape.models.wholebody import WholeBodyPose
 from cape.registry import MODELS
 from cape.runner import EpisodeRunner, join
@@ -82,10 +82,11 @@ def load_model(
     return model.eval()
 
 
-def load_start(model: FewShotPose | WholeBodyPose, config: Config, *, download: bool = False) -> None:
+def load_start(model: Page, config: Config, *, download: bool = False) -> None:
     """Fill a model with the weights that its training starts from.
 
-    `start_from` is a checkpoint of the whole model; where children are frozen, it need have no others.
+    `start_from` is a checkpoint of the whole model; where children are frozen, it need have no others. Of
+    `CalibratedPose` it is the network's.
     `backbone_weights` fills the visual encoder or backbone alone: a safetensors file, "auto" (an installed package, or
     a download if that is allowed; there is none for people) or "random".
 
@@ -94,6 +95,9 @@ def load_start(model: FewShotPose | WholeBodyPose, config: Config, *, download: 
         DataError: The checkpoint is damaged, or of another architecture.
     """
     wanted = config.backbone_weights
+    if isinstance(model, CalibratedPose):
+        _load_network(model, config)
+        return
     if isinstance(model, WholeBodyPose):
         _load_people_start(model, config)
         return
@@ -125,6 +129,26 @@ def _load_people_start(model: WholeBodyPose, config: Config) -> None:
         )  # fmt: skip
     elif wanted != "random":
         load_weights(model.backbone, Path(wanted))
+
+
+def _load_network(page: CalibratedPose, config: Config) -> None:
+    """Weights of a frozen network, with the options that it was trained with: those leave no trace in shapes."""
+    if config.start_from is None:
+        raise UsageError(
+            "start_from", expected="trained weights of the network whose confidence is learnt", got="none",
+            fix="Give --start-from CHECKPOINT.",
+        )  # fmt: skip
+    path = Path(config.start_from)
+    load_weights(page.network, path)
+    theirs = json.loads(read_header(path).get("run", "{}"))
+    ours = {key.removeprefix("model.network."): value for key, value in identity(config).items()}
+    for key, value in theirs.items():
+        name = key.removeprefix("model.")
+        if key.startswith("model.") and ours.get(name) != value:
+            raise DataError(
+                str(path), expected=f"a network with {name} = {ours.get(name)}", got=str(value),
+                fix="Give the weights of the config's network.",
+            )  # fmt: skip
 
 
 def make_runner(
@@ -173,7 +197,7 @@ def make_runner(
 
 
 def _runner(
-    config: Config, model: FewShotPose | WholeBodyPose, loaders: Mapping[str, DataLoader], *, work_dir: Path,
+    config: Config, model: Page, loaders: Mapping[str, DataLoader], *, work_dir: Path,
     resume: bool, launcher: str,
 ) -> EpisodeRunner:  # fmt: skip
     for schedule in config.get("param_scheduler") or ():

@@ -1,4 +1,4 @@
-"""Data of a training run: data sets and loaders of a config, for a page of either kind."""
+"""Data of a training run: data sets and loaders of a config, for a page of any kind."""
 
 import inspect
 from collections.abc import Mapping
@@ -12,27 +12,31 @@ from mmengine.registry import FUNCTIONS
 from torch.utils.data import DataLoader
 
 from cape.configuration import built, told, unknown_key
+from cape.data.corruption import CLEAN, Corruption
 from cape.data.episodes import Episodes
 from cape.data.people import PersonCrops
 from cape.errors import UsageError
 from cape.features import Progress, find_device, make_bank
+from cape.models.calibration import CalibratedPose
 from cape.models.fewshot import FewShotPose
 from cape.models.wholebody import WholeBodyPose
+from cape.observations import Observations, observe_episodes, observe_people
 from cape.registry import DATASETS
 
+Page = FewShotPose | WholeBodyPose | CalibratedPose
 
-def make_data(config: Config, model: FewShotPose | WholeBodyPose) -> dict[str, Any]:
+
+def make_data(config: Config, model: Page) -> dict[str, Any]:
     """What a model trains on and what it is chosen by, "train" and "val".
 
     Raises:
         CapeError: Something about the data or the keys is wrong.
     """
-    make = make_people if isinstance(model, WholeBodyPose) else make_episodes
-    return {subset: make(config, subset, size=_size(model)) for subset in ("train", "val")}
-
-
-def _size(model: FewShotPose | WholeBodyPose) -> Any:
-    return model.size if isinstance(model, WholeBodyPose) else model.visual.size
+    network = model.network if isinstance(model, CalibratedPose) else model
+    if isinstance(network, FewShotPose):
+        return {subset: make_episodes(config, subset, size=network.visual.size) for subset in ("train", "val")}
+    size = getattr(network, "size", None)
+    return {subset: make_people(config, subset, size=size) for subset in ("train", "val")}
 
 
 def make_people(config: Config, subset: str, *, size: tuple[int, int] | None = None) -> PersonCrops:
@@ -52,7 +56,8 @@ def make_people(config: Config, subset: str, *, size: tuple[int, int] | None = N
     if subset == "train":
         facts["fraction"] = config.data_fraction
     crops = built(DATASETS, _with_facts(DATASETS, options, facts), where=f"{subset}_dataloader.dataset")
-    wanted = (tuple(size or crops.size), config.model.skeleton)
+    network = config.model.get("network", config.model)
+    wanted = (tuple(size or crops.size), network.get("skeleton", crops.source.skeleton))
     if (tuple(crops.size), crops.source.skeleton) != wanted:
         raise UsageError(
             f"{subset}_dataloader.dataset", expected=f"crops of {wanted[0]} with the keypoints of {wanted[1]}",
@@ -81,7 +86,7 @@ def make_episodes(config: Config, subset: str, *, size: int) -> Episodes:
         facts["pattern"] = config.pattern
     source = _source(options["source"], facts)
     options["source"] = built(DATASETS, source, where=f"{subset}_dataloader.dataset.source")
-    support = config.model.get("support") or {}
+    support = config.model.get("network", config.model).get("support") or {}
     facts = {"shots": config.shots, "seed": config.seed, "size": size}
     facts["asked"] = "any" if support.get("shots") == "shown" else "all"
     if subset == "train":
@@ -108,7 +113,7 @@ def _with_facts(registry: Any, options: Mapping[str, Any], facts: Mapping[str, A
     return {**{key: value for key, value in facts.items() if key in known}, **options}
 
 
-def make_loader(data: Episodes | PersonCrops, options: Mapping[str, Any], *, seed: int) -> DataLoader:
+def make_loader(data: Episodes | PersonCrops | Observations, options: Mapping[str, Any], *, seed: int) -> DataLoader:
     """A loader whose order depends on seed and epoch alone, and which leaves torch's global generator as it was."""
     rest = {key: value for key, value in options.items() if key not in ("dataset", "sampler", "collate_fn")}
     if not rest.get("num_workers"):
@@ -124,10 +129,11 @@ def make_loader(data: Episodes | PersonCrops, options: Mapping[str, Any], *, see
         )
 
 
-def make_loaders(
-    config: Config, model: FewShotPose | WholeBodyPose, data: Mapping[str, Any], progress: Progress
-) -> dict[str, DataLoader]:
-    """Loaders of both; pictures that a frozen encoder looks at are encoded now, once."""
+def make_loaders(config: Config, model: Page, data: Mapping[str, Any], progress: Progress) -> dict[str, DataLoader]:
+    """Loaders of both; pictures that a frozen encoder or network looks at are looked at now, once."""
+    if isinstance(model, CalibratedPose):
+        data = {subset: _observed(config, model, part, subset, progress) for subset, part in data.items()}
+        model.start_at(data["train"].all)
     for subset, part in data.items():
         if isinstance(model, FewShotPose):
             if model.text is not None:  # now, so that missing weights are told before the work begins
@@ -137,6 +143,20 @@ def make_loaders(
     return {
         subset: make_loader(part, config[f"{subset}_dataloader"], seed=config.seed) for subset, part in data.items()
     }
+
+
+def _observed(config: Config, page: CalibratedPose, data: Any, subset: str, progress: Progress) -> Observations:
+    """What the frozen network does on the data of a subset; in training also with damaged prompts."""
+    options = dict(config.observations or {})
+    damages = options.pop("damages", [])
+    if options:
+        raise unknown_key(next(iter(options)), ["damages"], where="observations")
+    workers = config[f"{subset}_dataloader"].get("num_workers", 0)
+    page.to(find_device("auto"))
+    if isinstance(data, PersonCrops):
+        return Observations(observe_people(page, data, workers=workers, progress=progress))
+    kinds = [CLEAN, *(Corruption(**each) for each in damages if subset == "train")]
+    return Observations(observe_episodes(page, data, damages=kinds, workers=workers, progress=progress))
 
 
 def _bank(config: Config, model: FewShotPose, episodes: Episodes, subset: str, progress: Progress) -> Any:
@@ -157,15 +177,15 @@ def _bank(config: Config, model: FewShotPose, episodes: Episodes, subset: str, p
     )
 
 
-def account(model: FewShotPose | WholeBodyPose, data: Mapping[str, Any]) -> list[str]:
+def account(model: Page, data: Mapping[str, Any]) -> list[str]:
     """What a run learns from or is chosen by, line by line."""
-    if isinstance(model, WholeBodyPose):
+    if isinstance(data["train"], PersonCrops):
         return [f"{subset}: {len(part)} people, {part.source.skeleton}" for subset, part in data.items()]
     lines = [_account(subset, part) for subset, part in data.items()]
     for subset, part in data.items():
         licences = getattr(part.source, "licences", {}).items()
         lines += [f"{subset}: {count} pictures of {what}" for what, count in licences]
-    if model.decision_share:
+    if isinstance(model, FewShotPose) and model.decision_share:
         lines.append(f"of the training categories these teach the decision alone: {_held(model, data['train'])}")
     return lines
 

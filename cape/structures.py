@@ -265,3 +265,17 @@ class Confidence(NamedTuple):
 
     accuracy: Float[Tensor, "B K"]
     presence: Float[Tensor, "B K"]
+
+
+class Judged(NamedTuple):
+    """One pose's verdict beside its outcome; see `Observation` and `models.calibration.Verdict`."""
+
+    scores: Float[Tensor, "K"]
+    presence: Float[Tensor, "K"]
+    confidence: Float[Tensor, ""]
+    accuracy: Float[Tensor, "K"]
+    labelled: Bool[Tensor, "K"]
+    known: Bool[Tensor, "K"]
+    mask: Bool[Tensor, "K"]
+    group: Int64[Tensor, ""]
+    row: Int64[Tensor, ""]

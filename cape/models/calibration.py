@@ -22,7 +22,7 @@ from cape.evaluation.aggregation import Rule, aggregate
 from cape.evaluation.targets import Similarity, SoftlyWithin, Target, Within
 from cape.losses.confidence import Regression, confidence_loss, presence_loss
 from cape.registry import MODELS
-from cape.structures import Confidence, Evidence, Observation, Outcome, Reading
+from cape.structures import Confidence, Evidence, Judged, Observation, Outcome, Reading
 
 Metric = Literal["oks", "pck", "soft_pck"]
 KNOTS = 65
@@ -190,12 +190,13 @@ class CalibratedPose(BaseModel):
         self.knots.copy_(curve)
 
     @torch.no_grad()
-    def start_at(self, outcome: Outcome, mask: Bool[Tensor, "B K"]) -> None:
+    def start_at(self, seen: Observation) -> None:
         """Let an untrained head say of every keypoint what is usual (specification §3.3).
 
         Raises:
             DataError: No keypoint is labelled.
         """
+        outcome, mask = seen.outcome, seen.evidence.mask
         labelled, known = outcome.labelled & mask, outcome.known & mask
         if not labelled.any():
             raise DataError(
@@ -205,17 +206,3 @@ class CalibratedPose(BaseModel):
         biases = torch.stack(rates).clamp(0.01, 0.99).logit()
         *_, last = (each for each in self.head.modules() if isinstance(each, torch.nn.Linear))
         last.bias.copy_(biases.to(last.bias).repeat(len(last.bias) // 2))
-
-
-class Judged(NamedTuple):
-    """A pose's verdict beside its outcome."""
-
-    scores: Float[Tensor, "K"]
-    presence: Float[Tensor, "K"]
-    confidence: Float[Tensor, ""]
-    accuracy: Float[Tensor, "K"]
-    labelled: Bool[Tensor, "K"]
-    known: Bool[Tensor, "K"]
-    mask: Bool[Tensor, "K"]
-    group: Int64[Tensor, ""]
-    row: Int64[Tensor, ""]
