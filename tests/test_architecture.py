@@ -18,6 +18,7 @@ PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "head
 # Lowest first. A module may import its own layer's folder-mates and anything below, nothing above.
 LAYERS = [
     {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs", "ablations"},
+    {f"evaluation.{name}" for name in ("aggregation", "calibration", "checking", "spreads", "targets")},
     {
         "data",
         "losses",

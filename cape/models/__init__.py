@@ -11,7 +11,7 @@ from cape.models.fewshot import FewShotPose
 from cape.models.fusion import CMAA, CosinePrior, Decision, Matching, TurnedFit
 from cape.models.graphs import CausalIntervention, GraphFeedForward, HierarchicalGraph
 from cape.models.heads import GapHead, KeypointDecoder, SampledHead, SimCCHead, SpatialHead, TokenHead
-from cape.models.readers import FewShotReader, WholeBodyReader
+from cape.models.readers import FewShotReader, HeatmapReader, IntegralReader, RegressionReader, WholeBodyReader
 from cape.models.wholebody import WholeBodyPose
 
 __all__ = [
@@ -24,10 +24,13 @@ __all__ = [
     "FewShotReader",
     "GapHead",
     "GraphFeedForward",
+    "HeatmapReader",
     "HierarchicalGraph",
+    "IntegralReader",
     "KeypointDecoder",
     "KeypointEmbedding",
     "Matching",
+    "RegressionReader",
     "SampledHead",
     "SimCCHead",
     "SpatialHead",

@@ -149,13 +149,16 @@ class CalibratedPose(BaseModel):
         return Observation(evidence, outcome, reading.group, reading.row)
 
     @torch.no_grad()
-    def judge(self, views: Sequence[Evidence]) -> Verdict:
+    def judge(self, views: Sequence[Evidence], mirror: Int64[Tensor, "K"] | None = None) -> Verdict:
         """How far an answer can be trusted.
 
         Args:
             views: Its evidence, `Reading.evidence`; with a mirrored view the mean of both.
+            mirror: `Reading.mirror`: the mirrored view is judged as it is, then left and right are exchanged back.
         """
         heard = [self.head(evidence) for evidence in views]
+        if mirror is not None:
+            heard[1:] = [Confidence(*(each[:, mirror] for each in found)) for found in heard[1:]]
         scores = torch.stack([self.recalibrated(each.accuracy.sigmoid()) for each in heard]).mean(dim=0)
         presence = torch.stack([each.presence.sigmoid() for each in heard]).mean(dim=0)
         mask = views[0].mask

@@ -34,9 +34,11 @@ class WholeBodyReader(nn.Module):
         points = points / points.new_tensor(network.size)
         told = self.cues_of(looked.logits, score, looked.confounders, looked.replaced, beta=network.beta)
         nothing, mask = inputs.new_zeros(len(inputs), 0, 1, 1), torch.ones_like(looked.replaced)
-        evidence = tuple(Evidence(tokens, nothing, points, told, mask) for tokens in looked.tokens)
+        evidence = [Evidence(tokens, nothing, points, told, mask) for tokens in looked.tokens]
+        mirror = network.mirror if evidence[1:] else None
+        evidence[1:] = [mirrored(each, network.mirror) for each in evidence[1:]]
         answer = network.answer(looked, data_samples)
-        return Reading(answer, evidence, *truth_of(answer, like=points))
+        return Reading(answer, tuple(evidence), *truth_of(answer, like=points), mirror=mirror)
 
     @staticmethod
     def cues_of(
@@ -66,6 +68,13 @@ class WholeBodyReader(nn.Module):
     def keypoints_of(network: Any) -> int:
         """K of its skeleton."""
         return len(network.skeleton)
+
+
+def mirrored(evidence: Evidence, mirror: Int64[Tensor, "K"]) -> Evidence:
+    """What is known of keypoints, in the order of the mirror image, and where they are there; the feature as it is."""
+    tokens, feature, points, cues, mask = evidence
+    there = torch.stack([1 - points[..., 0], points[..., 1]], dim=-1)
+    return Evidence(*(each if each is feature else each[:, mirror] for each in (tokens, feature, there, cues, mask)))
 
 
 def truth_of(
