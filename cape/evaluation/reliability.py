@@ -65,8 +65,8 @@ def reliability(
         DataError: Nothing, NaN, or values outside [0, 1].
         UsageError: No bin.
     """
-    check_values("confidence", confidence, low=0, high=1)
-    check_values("truth", truth, low=0, high=1)
+    check_values("confidence", confidence, low=0.0, high=1.0)
+    check_values("truth", truth, low=0.0, high=1.0)
     if bins < 1:
         raise UsageError("bins", expected="at least 1", got=str(bins), fix="Take 15, as papers do.")
     steps = np.linspace(0, 1, bins + 1)
@@ -139,7 +139,7 @@ def threshold_errors(
     Raises:
         CapeError: As `reliability`.
     """
-    check_values("truth", truth, low=0, high=1)
+    check_values("truth", truth, low=0.0, high=1.0)
     events = {threshold: (truth > threshold).astype(np.float64) for threshold in thresholds}
     return {
         threshold: reliability(confidence, event, bins=bins, width=width).expected_error
