@@ -120,7 +120,7 @@ def correlations(confidence: Float[np.ndarray, "N"], truth: Float[np.ndarray, "N
     if np.ptp(confidence) == 0 or np.ptp(truth) == 0:
         return Correlations(np.nan, np.nan, np.nan)
     ranks = _linear(rankdata(confidence), rankdata(truth))
-    return Correlations(_linear(confidence, truth), ranks, float(kendalltau(confidence, truth).statistic))
+    return Correlations(_linear(confidence, truth), ranks, float(np.asarray(kendalltau(confidence, truth))[0]))
 
 
 def _linear(first: Float[np.ndarray, "N"], second: Float[np.ndarray, "N"]) -> float:

@@ -16,7 +16,11 @@ from cape.errors import DataError, FormatError
 from cape.evaluation.checking import check_same_shape, check_values
 
 MINIMUM = {"isotonic": 200, "affine": 50}
-"""Samples below which a fit is refused. MEASURED"""
+"""Samples below which a fit is refused.
+
+With so many events, each fit is about 0.08 off the true probability (root mean square, simulated): more than that is
+not worth mending, and less was often made worse. Calibrating to OKS, which says more than an event, needs fewer.
+"""
 _RISE = 1e-4
 """How much of the score itself is mixed into an isotonic fit, whose steps would make equal what was not."""
 _EDGE = 1e-6
@@ -121,7 +125,7 @@ def fit_affine(
 def to_arrays(curve: Isotonic | Affine) -> dict[str, np.ndarray]:
     """The curve as named arrays of doubles, for safetensors."""
     kind = "isotonic" if isinstance(curve, Isotonic) else "affine"
-    return {f"{kind}.{name}": np.ascontiguousarray(value) for name, value in curve._asdict().items()}
+    return {f"{kind}.{name}": np.array(value, dtype=np.float64) for name, value in curve._asdict().items()}
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray]) -> Isotonic | Affine:

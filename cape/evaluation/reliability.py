@@ -27,12 +27,13 @@ class Reliability(NamedTuple):
     """Mean of those in the bin."""
     truth: Float[np.ndarray, "_"]
     """Likewise."""
-    count: Float[np.ndarray, "_"]
+    held: Float[np.ndarray, "_"]
+    """How many."""
 
     @property
     def share(self) -> Float[np.ndarray, "_"]:
         """Of all, in each bin."""
-        return self.count / self.count.sum()
+        return self.held / self.held.sum()
 
     @property
     def expected_error(self) -> float:
@@ -76,8 +77,9 @@ def reliability(
     place = np.searchsorted(edges[1:-1], confidence, side="left")
     count = np.bincount(place, minlength=len(edges) - 1)
     filled = count > 0
-    means = [np.bincount(place, weights=each, minlength=len(count))[filled] / count[filled] for each in (confidence, truth)]
-    return Reliability(edges[:-1][filled], edges[1:][filled], *means, count[filled].astype(np.float64))
+    one, other = (np.bincount(place, weights=each, minlength=len(count))[filled] for each in (confidence, truth))
+    held = count[filled].astype(np.float64)
+    return Reliability(edges[:-1][filled], edges[1:][filled], one / held, other / held, held)
 
 
 class Brier(NamedTuple):

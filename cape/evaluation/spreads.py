@@ -195,7 +195,7 @@ def closed_form(
         DataError: A spread that is negative or NaN, an area that is not positive.
         UsageError: A third axis that is not of length 2.
     """
-    size = np.full(len(spread), area, dtype=np.float64) if isinstance(area, float) else area
+    size = np.full(len(spread), area, dtype=np.float64) if isinstance(area, float) else np.asarray(area)
     forgiven, unknown = reach(size, sigmas), np.isposinf(spread)
     known = np.where(unknown, 0.0, spread)
     if spread.ndim == 2:

@@ -70,8 +70,11 @@ def test_shares_of_the_size_by_hand():
     assert head_size(np.array([[10.0, 10.0, 40.0, 50.0]])).tolist() == [30.0]
 
 
-@given(st.floats(0, 100), st.floats(0.1, 100), st.sampled_from([Similarity(sigmas=0.1), Within(threshold=0.2),
-                                                                SoftlyWithin(threshold=0.2)]))
+@given(
+    st.floats(0, 100),
+    st.floats(0.1, 100),
+    st.sampled_from([Similarity(sigmas=0.1), Within(threshold=0.2), SoftlyWithin(threshold=0.2)]),
+)
 def test_every_target_falls_with_the_error_and_knows_no_unit(error, size, target):
     def value(moved, side):
         return target(np.array([[[moved, 0.0]]]), np.zeros((1, 1, 2)), np.array([side])).item()
