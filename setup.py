@@ -38,7 +38,7 @@ RUNTIME = [
     "json-tricks==3.17.3",
     "munkres==1.1.4",
     "six",
-    "scipy>=1.11",
+    "scipy>=1.12",
     "matplotlib>=3.8",
 ]
 

@@ -11,13 +11,14 @@ from cape.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from cape.prediction import Prediction
-    from cape.predictor import Predictor, load
+    from cape.predictor import Predictor
     from cape.prompting import Prompt
+    from cape.shipped import load
 
 __version__ = "0.1.0"
 __all__ = ["CapeError", "Prediction", "Predictor", "Prompt", "Skeleton", "load"]
 
-_LATER = {"Prediction": "prediction", "Predictor": "predictor", "Prompt": "prompting", "load": "predictor"}
+_LATER = {"Prediction": "prediction", "Predictor": "predictor", "Prompt": "prompting", "load": "shipped"}
 
 
 def __getattr__(name: str) -> Any:

@@ -176,9 +176,12 @@ class BodyModel:
         for each, points, raw, spread in zip(found, *bodies, strict=True):
             there = raw[columns] > 0
             ours, theirs = rows[there], columns[there]
-            fields = {key: getattr(each, key).copy() for key in ("points", "scores", "covariance", "whole_body")}
+            fields = {
+                key: getattr(each, key).copy() for key in ("points", "scores", "presence", "covariance", "whole_body")
+            }
             fields["points"][ours], fields["covariance"][ours] = points[theirs], spread[theirs]
-            fields["scores"][ours], fields["whole_body"][ours] = raw[theirs].clip(0, 1), True
+            fields["scores"][ours], fields["presence"][ours] = raw[theirs].clip(0, 1), 1.0
+            fields["whole_body"][ours] = True
             complete.append(each._replace(**fields))
         return complete
 

@@ -17,7 +17,12 @@ Page = TypeVar("Page", bound=nn.Module)
 
 
 def build_from(
-    path: Path, kind: type[Page], what: str, *, device: torch.device, options: Mapping[str, Any] | None = None
+    path: Path,
+    kind: type[Page] | tuple[type[Page], ...],
+    what: str,
+    *,
+    device: torch.device,
+    options: Mapping[str, Any] | None = None,
 ) -> Page:
     """A model out of a .safetensors file of `cape train` or `cape convert`, with its weights.
 
@@ -25,10 +30,10 @@ def build_from(
 
     Args:
         path: The file.
-        kind: The page that it has to be of.
+        kind: The page that it has to be of, or several.
         what: That page, for messages: "a few-shot model".
         device: Where to put it.
-        options: In place of the header's.
+        options: In place of the header's; of a frozen network's, where the page is around one.
 
     Raises:
         DataError: No such file, a damaged one, one that does not say what model it is of, or one of another model.
@@ -43,7 +48,11 @@ def build_from(
             str(path), expected=f"a checkpoint of {what} as `cape train` or `cape convert` writes it",
             got="a file that does not say what model it is of", fix="Use `cape test CONFIG CHECKPOINT` for others.",
         )  # fmt: skip
-    model = MODELS.build({**described, **(options or {})})
+    if "network" in described:
+        described = {**described, "network": {**described["network"], **(options or {})}}
+    else:
+        described = {**described, **(options or {})}
+    model = MODELS.build(described)
     if not isinstance(model, kind):
         raise DataError(
             str(path),

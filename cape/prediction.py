@@ -12,6 +12,8 @@ from cape.codecs import cell_centres
 from cape.data.inputs import Look, as_place
 from cape.data.transforms import apply, crop_matrix, invert
 from cape.errors import UsageError
+from cape.evaluation.aggregation import aggregate
+from cape.models.calibration import Verdict
 from cape.prompting import Prompt
 from cape.skeleton import Skeleton
 from cape.structures import Found
@@ -31,6 +33,8 @@ class Seen(NamedTuple):
     """Affine map from the crop frame to pixels of the original picture."""
     side: float
     """Longest side of the box that was looked at, pixels."""
+    scores: Float[np.ndarray, "K"]
+    """As the model told them, before `Predictor.recalibrate`."""
 
 
 class Prediction(NamedTuple):
@@ -38,7 +42,10 @@ class Prediction(NamedTuple):
 
     points: Float[np.ndarray, "K 2"]
     scores: Float[np.ndarray, "K"]
-    """0 to 1, higher is better, not calibrated: see `confidence`, and `human.Bodies` for those of `whole_body`."""
+    """Probability that the keypoint lies within 0.2 of the box's longest side; of a model without a calibrated head a
+    number from 0 to 1 that only ranks, see `read_off`, like those of `whole_body`, see `human.Bodies`."""
+    presence: Float[np.ndarray, "K"]
+    """Probability that the picture shows the keypoint; 1 without a calibrated head."""
     covariance: Float[np.ndarray, "K 2 2"]
     """Of the similarity map around the point, square pixels."""
     asked: Bool[np.ndarray, "K"]
@@ -64,9 +71,11 @@ class Prediction(NamedTuple):
         return self.prompt.skeleton
 
     @property
-    def score(self) -> float:
-        """Mean score of the keypoints asked for."""
-        return float(self.scores[self.asked].mean()) if self.asked.any() else 0.0
+    def confidence(self) -> float:
+        """How far the pose can be trusted: mean score of the keypoints asked for, weighed by their presence."""
+        if not self.asked.any():
+            return 0.0
+        return float(aggregate(self.scores[None], self.presence[None], asked=self.asked[None])[0])
 
     def to_coco(self) -> dict[str, Any]:
         """A COCO keypoint annotation, without ids: keypoints as x, y, v with v = 2 where a keypoint was asked for."""
@@ -76,7 +85,8 @@ class Prediction(NamedTuple):
             "keypoints": [float(value) for value in keypoints.ravel()],
             "num_keypoints": int((shown > 0).sum()),
             "keypoint_scores": [float(value) for value in self.scores * self.asked],
-            "score": self.score,
+            "keypoint_presence": [float(value) for value in self.presence * self.asked],
+            "score": self.confidence,
             "bbox": [float(value) for value in self.box],
             "area": float(self.box[2] * self.box[3]),
             "iscrowd": 0,
@@ -122,6 +132,7 @@ def draft_of(prompt: Prompt, look: Look, feature: Float[Tensor, "C H W"]) -> Pre
     return Prediction(
         points=blank,
         scores=blank[:, 0],
+        presence=prompt.asked.astype(np.float64),
         covariance=np.zeros((len(blank), 2, 2)),
         asked=prompt.asked,
         branches=blank[None],
@@ -130,35 +141,42 @@ def draft_of(prompt: Prompt, look: Look, feature: Float[Tensor, "C H W"]) -> Pre
         size=(look.picture.pixels.shape[1], look.picture.pixels.shape[0]),
         source=look.picture.name,
         fixed=frozenset(),
-        seen=Seen(feature.cpu(), invert(crop_matrix(look.square)), float(look.box[2:].max())),
+        seen=Seen(feature.cpu(), invert(crop_matrix(look.square)), float(look.box[2:].max()), blank[:, 0]),
         whole_body=np.zeros(len(blank), dtype=bool),
     )
 
 
-def told(found: Found, drafts: Sequence[Prediction], *, near: float, scale: float | None) -> list[Prediction]:
+def told(
+    found: Found, drafts: Sequence[Prediction], *, near: float, scale: float | None, verdict: Verdict | None
+) -> list[Prediction]:
     """What a few-shot model found, out of the crop frame, into pixels.
 
     Args:
         found: Of a batch.
         drafts: As `draft_of` makes them, one a row.
         near: What counts as found, in longest sides of the box.
-        scale: See `confidence`.
+        scale: See `read_off`.
+        verdict: Of a calibrated head; None: scores are read off the similarity maps.
     """
     side = np.array([draft.seen.side for draft in drafts])
     stretch = np.array([np.linalg.norm(draft.seen.to_pixels[:, 0]) for draft in drafts])
     reach = torch.from_numpy(near * side / stretch).float().to(found.points.device)
     with torch.inference_mode():
-        scores, covariance = confidence(found, reach=reach, scale=scale)
+        scores, covariance = read_off(found, reach=reach, scale=scale)
+        presence = torch.ones_like(scores) if verdict is None else verdict.presence
+        scores = scores if verdict is None else verdict.scores
         branches = torch.stack([branch.points[-1] for branch in found.branches], dim=1)
-    rows = (each.double().cpu().numpy() for each in (found.points[-1], scores, covariance, branches))
+    rows = (each.double().cpu().numpy() for each in (found.points[-1], scores, presence, covariance, branches))
     return [
         draft._replace(
             points=apply(draft.seen.to_pixels, points),
             scores=score * draft.asked,
+            seen=draft.seen._replace(scores=score * draft.asked),
+            presence=there * draft.asked,
             covariance=draft.seen.to_pixels[:, :2] @ spread @ draft.seen.to_pixels[:, :2].T,
             branches=np.stack([apply(draft.seen.to_pixels, each) for each in several]),
         )
-        for points, score, spread, several, draft in zip(*rows, drafts, strict=True)
+        for points, score, there, spread, several, draft in zip(*rows, drafts, strict=True)
     ]
 
 
@@ -166,7 +184,7 @@ def kept(refined: Prediction, before: Prediction, fixed: Collection[int]) -> Pre
     """A refined prediction with what the whole-body model had found, but for the keypoints that are fixed."""
     stay = before.whole_body.copy()
     stay[list(fixed)] = False
-    fields = {key: getattr(refined, key).copy() for key in ("points", "scores", "covariance")}
+    fields = {key: getattr(refined, key).copy() for key in ("points", "scores", "presence", "covariance")}
     for key, values in fields.items():
         values[stay] = getattr(before, key)[stay]
     return refined._replace(whole_body=stay, **fields)
@@ -194,7 +212,7 @@ def corrections(fixed: Mapping[Any, Any], count: int) -> dict[int, Float[np.ndar
     return found
 
 
-def confidence(
+def read_off(
     found: Found, *, reach: Float[Tensor, "B"], scale: float | None
 ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K 2 2"]]:
     """How sure a model is of its last layer's points, read off the similarity maps.

@@ -11,8 +11,6 @@ A prompt is compiled once; a picture costs little more than its backbone.
 import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,41 +24,41 @@ from cape.data.prompts import clean_name, is_placeholder
 from cape.data.shots import Shot, box_around, make_shots, view_of
 from cape.data.transforms import apply, crop_square, invert, normalise, warp
 from cape.errors import PromptError, UsageError
-from cape.features import find_device
-from cape.loading import build_from
+from cape.judging import Judge
+from cape.models.calibration import CalibratedPose
 from cape.models.fewshot import FewShotPose
-from cape.prediction import Prediction, corrections, draft_of, kept, told
+from cape.prediction import Prediction, corrections, draft_of, kept
 from cape.prompting import Given, Prompt, fingerprint, make_skeleton, shots_given
 from cape.search import CANDIDATES, LEAST, boxed, distinct, looks_over
 from cape.skeleton import Skeleton
-from cape.structures import Anchors, Found, Tokens, View
+from cape.structures import Anchors, Tokens, View
 
 if TYPE_CHECKING:
     from cape.human import BodyModel
 
-NEAR = 0.2
-"""What counts as found, in longest sides of the box: PCK's usual threshold."""
 PERSON = "the prompt is for a whole-body model, too, cape.load(..., human=FILE): without one, it is few-shot for all"
-SHIPPED = {"cape-lite": "cape-lite.safetensors"}
-"""Weights that come with the package."""
 
 
 class Predictor:
     """A few-shot model, ready to be asked; made by `cape.load`.
 
     Args:
-        model: In evaluation mode, or it is put there.
+        model: In evaluation mode, or it is put there; with a calibrated head around it or not.
         name: Of its weights, for people.
         human: Finds a person's keypoints, see `cape.human`.
 
     Attributes:
-        fingerprint: Of the weights and options: prompts say which model compiled them.
+        fingerprint: Of the weights and options of what finds poses: prompts say which model compiled them.
+        judge: Gives its answers their scores.
     """
 
-    def __init__(self, model: FewShotPose, *, name: str, human: "BodyModel | None" = None) -> None:
-        self.model, self.name, self.human = model.eval(), name, human
-        self.device = next(model.parameters()).device
-        self.fingerprint = fingerprint(model)
+    def __init__(self, model: FewShotPose | CalibratedPose, *, name: str, human: "BodyModel | None" = None) -> None:
+        model = model.eval()
+        self.judge = Judge(model if isinstance(model, CalibratedPose) else None)
+        self.model: FewShotPose = model.network if isinstance(model, CalibratedPose) else model
+        self.name, self.human = name, human
+        self.device = next(self.model.parameters()).device
+        self.fingerprint = fingerprint(self.model)
 
     def __repr__(self) -> str:
         return f"Predictor({self.name!r}, device={str(self.device)!r})"
@@ -262,9 +260,9 @@ class Predictor:
         crop = torch.from_numpy(apply(invert(seen.to_pixels), places)).float()[None].to(self.device)
         there = torch.zeros(1, count, dtype=torch.bool, device=self.device)
         there[0, list(known)] = True
-        found = self._locate(prompt, seen.feature[None].to(self.device), Anchors(crop, there))
-        (refined,) = self._told(found, [prediction])
+        (refined,) = self._answer(prompt, seen.feature[None].to(self.device), [prediction], Anchors(crop, there))
         refined.points[list(known)] = places[list(known)]
+        refined.scores[list(known)] = refined.presence[list(known)] = 1.0  # somebody has looked
         return kept(refined, prediction, known)._replace(fixed=frozenset(known))
 
     def _complete(self, found: list[Prediction], batch: Sequence[Look]) -> list[Prediction]:
@@ -281,7 +279,7 @@ class Predictor:
             if look.whole and (box := box_around(each.points[each.asked], each.size)) is not None
         }
         for place, each in zip(looks, self._look(prompt, [*looks.values()]), strict=True):
-            if each.score > found[place].score:
+            if each.confidence > found[place].confidence:
                 found[place] = each._replace(box=found[place].box)
         return found
 
@@ -293,52 +291,36 @@ class Predictor:
         with torch.inference_mode():
             feature = self.model.visual(torch.stack([normalise(crop) for crop in crops]).to(self.device))
         drafts = [draft_of(prompt, look, row) for look, row in zip(batch, feature, strict=True)]
-        return self._told(self._locate(prompt, feature, None), drafts)
+        return self._answer(prompt, feature, drafts)
 
-    def _locate(self, prompt: Prompt, feature: Float[Tensor, "B C H W"], anchors: Anchors | None) -> Found:
+    def _answer(
+        self, prompt: Prompt, feature: Float[Tensor, "B C H W"], drafts: Sequence[Prediction],
+        anchors: Anchors | None = None,
+    ) -> list[Prediction]:  # fmt: skip
+        """What is found in feature maps, with its scores."""
         count = len(feature)
         tokens = Tokens(*(field.to(self.device).expand(count, *field.shape[1:]) for field in prompt.tokens))
         skeleton = prompt.skeleton.adjacency(), prompt.skeleton.membership(len(prompt.skeleton))
         adjacency, parts = (torch.from_numpy(each).to(self.device).expand(count, -1, -1) for each in skeleton)
         with torch.inference_mode():
-            return self.model.locate(feature, tokens, adjacency, parts, anchors)
+            found = self.model.locate(feature, tokens, adjacency, parts, anchors)
+        return self.judge.told(self.model, found, tokens, feature, drafts)
 
-    def _told(self, found: Found, drafts: Sequence[Prediction]) -> list[Prediction]:
-        prior = self.model.matching.log_prior
-        return told(found, drafts, near=NEAR, scale=None if prior is None else float(prior.detach().exp()))
+    def recalibrate(self, predictions: Sequence[Prediction], truth: Sequence[Any]) -> int:
+        """Fit the scores to what somebody has checked, from the next prediction on: isotonic regression.
 
+        The order of scores stays as it is. Fitted again, it starts from what the model says; `judge.curve = None` takes
+        it back.
 
-def load(
-    name_or_path: str | Path = "cape-lite",
-    *,
-    device: str = "auto",
-    options: Mapping[str, Any] | None = None,
-    human: str | Path | None = None,
-) -> Predictor:
-    """A predictor, from weights that ship with cape or that `cape train` wrote.
+        Args:
+            predictions: Of this predictor, as they were before anything was corrected.
+            truth: The right places in pixels, K a prediction, None where the picture does not show a keypoint.
 
-    What the model is stands in the file's header, as data; nothing in the file is executed, nothing is downloaded.
+        Returns:
+            How many keypoints it was fitted to.
 
-    Args:
-        name_or_path: "cape-lite", or a .safetensors file of a few-shot model.
-        device: "auto" is the GPU where there is one.
-        options: Of the model, in place of the header's; for example {"prior": {"type": "TurnedFit"}}.
-        human: A .safetensors file of a whole-body model (`cape convert cigpose`): it finds what a prompt has of a
-            person's keypoints.
-
-    Raises:
-        DataError: No such file or name, a damaged file, one that does not say what model it is of, or one of another.
-        UsageError: No such device.
-    """
-    path = _weights(str(name_or_path))
-    what, where = f"{', '.join(SHIPPED)} or another few-shot model", find_device(device)
-    model = build_from(path, FewShotPose, what, device=where, options=options)
-    if human is None:
-        return Predictor(model, name=str(name_or_path))
-    from cape.human import BodyModel  # with mmpose
-
-    return Predictor(model, name=str(name_or_path), human=BodyModel.load(human, device=where))
-
-
-def _weights(name: str) -> Path:
-    return Path(str(resources.files("cape.weights") / SHIPPED[name])) if name in SHIPPED else Path(name)
+        Raises:
+            DataError: Fewer keypoints than can tell (`evaluation.recalibration.MINIMUM`).
+            UsageError: Not one truth a prediction, or not one place a keypoint.
+        """
+        return self.judge.fit(predictions, truth)

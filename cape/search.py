@@ -58,8 +58,8 @@ def distinct(
         least: Leave out what has a lower score.
     """
     kept: list[Prediction] = []
-    for each in sorted(found, key=lambda pose: -pose.score):
-        if len(kept) == most or each.score < least:
+    for each in sorted(found, key=lambda pose: -pose.confidence):
+        if len(kept) == most or each.confidence < least:
             break
         if all(likeness(each, other) < alike and overlap(each, other) <= within for other in kept):
             kept.append(each)

@@ -15,9 +15,10 @@ from cape.checkpoints import save_weights
 from cape.data.drawn import Drawn
 from cape.errors import CapeError, DataError, PictureError, PromptError, UsageError
 from cape.models.encoders.visual import load_pretrained
-from cape.predictor import Predictor, load
+from cape.predictor import Predictor
 from cape.prompting import Prompt
 from cape.registry import MODELS
+from cape.shipped import load
 
 OPTIONS = {
     "type": "FewShotPose",
@@ -115,7 +116,7 @@ def test_a_second_look_is_nearer(predictor: Predictor, cat: Cat, prompt: Prompt)
         for several in (once, twice)
     ]  # fmt: skip
     assert np.median(errors[1]) < 0.6 * np.median(errors[0])
-    assert all(each.score >= other.score for each, other in zip(twice, once, strict=True))
+    assert all(each.confidence >= other.confidence for each, other in zip(twice, once, strict=True))
     assert all(each.box.tolist() == [0, 0, 322, 322] for each in twice)
     assert any(each.seen.side < 322 for each in twice) and all(each.seen.side == 322 for each in once)
     boxed = {"images": corners[0], "boxes": [130 + cat.boxes[1][0], 10 + cat.boxes[1][1], *cat.boxes[1][2:]]}
@@ -161,7 +162,7 @@ def test_a_stream_reads_no_faster_than_it_is_asked(predictor: Predictor, cat: Ca
 
 def test_scores_and_covariances_are_what_they_say(predictor: Predictor, cat: Cat, prompt: Prompt) -> None:
     itself, other = predictor(prompt, [cat.pictures[0], np.zeros_like(cat.pictures[0])])
-    assert itself.score > other.score
+    assert itself.confidence > other.confidence
     for found in (itself, other):
         assert (found.scores >= 0).all() and (found.scores <= 1).all()
         assert (np.linalg.eigvalsh(found.covariance) > 0).all()

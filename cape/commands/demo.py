@@ -82,7 +82,7 @@ def _found(source: "Source", pairs: "Pairs", method: str) -> "Iterator[tuple[str
     """Copy's points for all pairs, then those of the method, in pixels."""
     from cape.commands.console import progress, say
     from cape.contenders import load_baselines
-    from cape.predictor import load
+    from cape.shipped import load
 
     names = ["copy"] if method == "cape-lite" else ["copy", method]
     baselines = load_baselines(names, backbone="efficientnet_lite0", weights=None, download=False, device="auto")

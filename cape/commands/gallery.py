@@ -96,13 +96,13 @@ def gallery(
 def _column(name: str, loaded: "PersonModel", crops: "PersonCrops", truth: "Truth", **options: object) -> Column:
     """Predictions of one model."""
     from cape.data.skeletons import read_sigmas
-    from cape.evaluation.wholebody import keypoint_similarity
+    from cape.evaluation.targets import person_similarity
     from cape.persons import column, predict_people
 
     samples = predict_people(loaded.model, crops, **options)  # type: ignore[arg-type]
     points = column(samples, "keypoints").astype(np.float64)
     sigmas = read_sigmas(crops.source.skeleton)
-    return Column(name, points, keypoint_similarity(points, truth.points, truth.labelled, truth.area, sigmas))
+    return Column(name, points, person_similarity(points, truth.points, truth.labelled, truth.area, sigmas))
 
 
 def _choose(columns: list[Column], *, rows: int, choose: str, worst: int | None, draw: int) -> tuple[list[int], str]:

@@ -74,8 +74,8 @@ def predict(
     from cape.commands.looking import Job
     from cape.commands.partial import Partial
     from cape.data.inputs import READABLE, left_out, names_of
-    from cape.predictor import load
     from cape.prompting import Prompt
+    from cape.shipped import load
 
     if instances > 1 and boxes is not None:
         raise UsageError("--instances", expected="no --boxes with it", got=boxes, fix="Leave out one of the two.")

@@ -65,7 +65,7 @@ def prompt(
     """
     from cape.commands.clicks import read_box, read_clicks, read_pairs
     from cape.commands.console import say
-    from cape.predictor import load
+    from cape.shipped import load
 
     images = image or []
     _check_targets(out, draw, images)
@@ -114,7 +114,7 @@ def _first(shots: Sequence["Clicked"], field: str) -> Any:
 
 def _report(made: "Prompt", predictor: "Predictor", out: Path) -> None:
     from cape.commands.console import print_table, say
-    from cape.predictor import SHIPPED
+    from cape.shipped import SHIPPED
 
     skeleton, shots = made.skeleton, made.shots
     mirror = skeleton.mirror()

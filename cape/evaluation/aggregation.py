@@ -58,7 +58,7 @@ def aggregate(
         raise UsageError(f"rule {rule}", expected="a visibility of each keypoint", got="none", fix=fix)
     check_same_shape("confidence", confidence, "visibility", visibility)
     if counted.any():
-        check_values("visibility", visibility[counted], low=0, high=1)
+        check_values("visibility", visibility[counted], low=0.0, high=1.0)
     seen = np.where(counted, visibility, 0.0)
     return _mean(score, seen if rule == "soft" else (seen > 0.5).astype(np.float64), otherwise=plain)
 

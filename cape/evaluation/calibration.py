@@ -91,7 +91,7 @@ def heatmap_spread(confidence: Values, target: Values) -> Values:
         DataError: As `expected_oks`.
     """
     check_values("heatmap maximum", confidence)
-    check_values("target", target, low=0, zero=False)
+    check_values("target", target, low=0.0, zero=False)
     return np.asarray(target) * np.sqrt(1 / np.clip(confidence, 1e-6, 1) - 1)
 
 
@@ -146,7 +146,7 @@ def regression_confidence(spread: Values) -> Values:
     Raises:
         DataError: As `expected_oks`.
     """
-    check_values("spread", spread, low=0)
+    check_values("spread", spread, low=0.0)
     return 1 - np.asarray(spread)
 
 
@@ -173,7 +173,7 @@ def laplace_scale(spread: Values) -> Values:
     Raises:
         DataError: As `expected_oks`.
     """
-    check_values("spread", spread, low=0)
+    check_values("spread", spread, low=0.0)
     return np.sqrt(2 / np.pi) * np.asarray(spread)
 
 
@@ -186,11 +186,11 @@ def spread_of_error(error: Values) -> Values:
     Raises:
         DataError: As `expected_oks`.
     """
-    check_values("error", error, low=0)
+    check_values("error", error, low=0.0)
     return np.sqrt(np.pi / 8) * np.asarray(error)
 
 
 def _check(*, spread: Values, distance: Values, reach: Values) -> None:
-    check_values("spread", spread, low=0)
-    check_values("distance", distance, low=0)
-    check_values("reach", reach, low=0, zero=False)
+    check_values("spread", spread, low=0.0)
+    check_values("distance", distance, low=0.0)
+    check_values("reach", reach, low=0.0, zero=False)

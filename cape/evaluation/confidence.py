@@ -94,7 +94,7 @@ def _check(confidence: np.ndarray, truth: np.ndarray) -> None:
         fix = "Aggregate the keypoints first, or use keypoint_figures."
         raise UsageError("confidence", expected="one for each instance", got=f"shape {confidence.shape}", fix=fix)
     check_values("confidence", confidence)
-    check_values("truth", truth, low=0, high=1)
+    check_values("truth", truth, low=0.0, high=1.0)
 
 
 def _rank_figures(confidence: Float[np.ndarray, "N"], truth: Float[np.ndarray, "N"]) -> dict[str, float]:

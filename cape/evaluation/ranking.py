@@ -32,7 +32,7 @@ def average_recall(
     Raises:
         DataError: No instance, or a value that is NaN or outside [0, 1].
     """
-    check_values("truth", truth, low=0, high=1)
+    check_values("truth", truth, low=0.0, high=1.0)
     return np.array([(truth > threshold).mean() for threshold in thresholds])
 
 
@@ -54,7 +54,7 @@ def average_precision(
         DataError: No instance, NaN, or a truth outside [0, 1].
     """
     check_values("confidence", confidence)
-    check_values("truth", truth, low=0, high=1)
+    check_values("truth", truth, low=0.0, high=1.0)
     order, group, size, before = _groups(confidence)
     place = np.arange(1, len(order) + 1)
     within = place - before[group]  # j, from 1
@@ -85,7 +85,7 @@ def coco_average_precision(
         DataError: As `average_precision`.
     """
     check_values("confidence", confidence)
-    check_values("truth", truth, low=0, high=1)
+    check_values("truth", truth, low=0.0, high=1.0)
     order = np.argsort(-confidence, kind="stable")
     figures = []
     for threshold in thresholds:
@@ -120,7 +120,7 @@ def correlations(confidence: Float[np.ndarray, "N"], truth: Float[np.ndarray, "N
     if np.ptp(confidence) == 0 or np.ptp(truth) == 0:
         return Correlations(np.nan, np.nan, np.nan)
     ranks = _linear(rankdata(confidence), rankdata(truth))
-    return Correlations(_linear(confidence, truth), ranks, float(kendalltau(confidence, truth).statistic))
+    return Correlations(_linear(confidence, truth), ranks, float(np.asarray(kendalltau(confidence, truth))[0]))
 
 
 def _linear(first: Float[np.ndarray, "N"], second: Float[np.ndarray, "N"]) -> float:
@@ -161,7 +161,7 @@ def risk_coverage(confidence: Float[np.ndarray, "N"], error: Float[np.ndarray, "
         DataError: Nothing, NaN, or a negative error.
     """
     check_values("confidence", confidence)
-    check_values("error", error, low=0)
+    check_values("error", error, low=0.0)
     order, group, size, _ = _groups(confidence)
     shared = (np.bincount(group, weights=error[order]) / size)[group]  # what each of a group is expected to cost
     count = np.arange(1, len(order) + 1)
@@ -203,7 +203,7 @@ def sparsification(
     Raises:
         DataError: As `risk_coverage`, or no step.
     """
-    check_values("steps", steps, low=1)
+    check_values("steps", steps, low=1.0)
     curve = risk_coverage(confidence, error)
     share = np.arange(steps)
     kept = len(error) - share * len(error) // steps

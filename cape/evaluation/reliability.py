@@ -27,12 +27,13 @@ class Reliability(NamedTuple):
     """Mean of those in the bin."""
     truth: Float[np.ndarray, "_"]
     """Likewise."""
-    count: Float[np.ndarray, "_"]
+    held: Float[np.ndarray, "_"]
+    """How many."""
 
     @property
     def share(self) -> Float[np.ndarray, "_"]:
         """Of all, in each bin."""
-        return self.count / self.count.sum()
+        return self.held / self.held.sum()
 
     @property
     def expected_error(self) -> float:
@@ -65,8 +66,8 @@ def reliability(
         DataError: Nothing, NaN, or values outside [0, 1].
         UsageError: No bin.
     """
-    check_values("confidence", confidence, low=0, high=1)
-    check_values("truth", truth, low=0, high=1)
+    check_values("confidence", confidence, low=0.0, high=1.0)
+    check_values("truth", truth, low=0.0, high=1.0)
     if bins < 1:
         raise UsageError("bins", expected="at least 1", got=str(bins), fix="Take 15, as papers do.")
     steps = np.linspace(0, 1, bins + 1)
@@ -76,10 +77,9 @@ def reliability(
     place = np.searchsorted(edges[1:-1], confidence, side="left")
     count = np.bincount(place, minlength=len(edges) - 1)
     filled = count > 0
-    means = [
-        np.bincount(place, weights=each, minlength=len(count))[filled] / count[filled] for each in (confidence, truth)
-    ]
-    return Reliability(edges[:-1][filled], edges[1:][filled], *means, count[filled].astype(np.float64))
+    one, other = (np.bincount(place, weights=each, minlength=len(count))[filled] for each in (confidence, truth))
+    held = count[filled].astype(np.float64)
+    return Reliability(edges[:-1][filled], edges[1:][filled], one / held, other / held, held)
 
 
 class Brier(NamedTuple):
@@ -141,7 +141,7 @@ def threshold_errors(
     Raises:
         CapeError: As `reliability`.
     """
-    check_values("truth", truth, low=0, high=1)
+    check_values("truth", truth, low=0.0, high=1.0)
     events = {threshold: (truth > threshold).astype(np.float64) for threshold in thresholds}
     return {
         threshold: reliability(confidence, event, bins=bins, width=width).expected_error

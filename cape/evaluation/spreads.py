@@ -116,7 +116,7 @@ def without_target(spread: Float[np.ndarray, "*_"], target: float) -> Float[np.n
     Raises:
         DataError: A target that is negative.
     """
-    check_values("target", target, low=0)
+    check_values("target", target, low=0.0)
     return np.sqrt(np.maximum(np.square(spread) - target**2, FLOOR**2))
 
 
@@ -133,8 +133,8 @@ def spread_of_likelihood(
     Raises:
         DataError: A sigma that is negative or not finite, or a scale that is not positive.
     """
-    check_values("sigma", sigma, low=0)
-    check_values("pixels", pixels, low=0, zero=False)
+    check_values("sigma", sigma, low=0.0)
+    check_values("pixels", pixels, low=0.0, zero=False)
     return (sigma * np.array(input_size, dtype=np.float64)).mean(axis=-1) * pixels[:, None]
 
 
@@ -157,7 +157,7 @@ def spread_of_bins(
         UsageError: A window of less than a bin.
     """
     check_values("logits", logits)
-    check_values("split ratio, temperature", [split_ratio, temperature], low=0, zero=False)
+    check_values("split ratio, temperature", [split_ratio, temperature], low=0.0, zero=False)
     places = np.arange(logits.shape[-1], dtype=np.float64)
     share = softmax(logits.astype(np.float64) * temperature, axis=-1)
     if window is not None:
@@ -177,7 +177,7 @@ def predicted_area(log_share: Float[np.ndarray, "M"], crop_area: Float[np.ndarra
         DataError: A value that is not finite, or a crop without area.
     """
     check_values("log of the area's share", log_share)
-    check_values("area of the crops", crop_area, low=0, zero=False)
+    check_values("area of the crops", crop_area, low=0.0, zero=False)
     return np.exp(log_share) * crop_area
 
 
@@ -195,7 +195,7 @@ def closed_form(
         DataError: A spread that is negative or NaN, an area that is not positive.
         UsageError: A third axis that is not of length 2.
     """
-    size = np.full(len(spread), area, dtype=np.float64) if isinstance(area, float) else area
+    size = np.full(len(spread), area, dtype=np.float64) if isinstance(area, float) else np.asarray(area)
     forgiven, unknown = reach(size, sigmas), np.isposinf(spread)
     known = np.where(unknown, 0.0, spread)
     if spread.ndim == 2:

@@ -45,7 +45,7 @@ class Similarity:
     """
 
     def __init__(self, *, sigmas: Float[np.ndarray, "_"] | float) -> None:
-        check_values("sigmas", sigmas, low=0, zero=False)
+        check_values("sigmas", sigmas, low=0.0, zero=False)
         self.sigmas = np.asarray(sigmas, dtype=np.float64)
 
     def __call__(
@@ -74,7 +74,7 @@ class Within:
     """
 
     def __init__(self, *, threshold: float, inclusive: bool = False) -> None:
-        check_values("threshold", threshold, low=0, zero=False)
+        check_values("threshold", threshold, low=0.0, zero=False)
         self.threshold, self.inclusive = threshold, inclusive
 
     def __call__(
@@ -98,10 +98,10 @@ class SoftlyWithin:
     """
 
     def __init__(self, *, threshold: float, softness: float | None = None) -> None:
-        check_values("threshold", threshold, low=0, zero=False)
+        check_values("threshold", threshold, low=0.0, zero=False)
         self.threshold = threshold
         self.softness = threshold / 10 if softness is None else softness
-        check_values("softness", self.softness, low=0, zero=False)
+        check_values("softness", self.softness, low=0.0, zero=False)
 
     def __call__(
         self, found: Float[np.ndarray, "M K 2"], truth: Float[np.ndarray, "M K 2"], size: Float[np.ndarray, "M"]
@@ -119,7 +119,7 @@ def _relative_error(
 ) -> Float[np.ndarray, "M K"]:
     """Distance in sizes; infinite where a point is not finite."""
     if len(size):
-        check_values("size of the instances", size, low=0, zero=False)
+        check_values("size of the instances", size, low=0.0, zero=False)
     known = np.isfinite(found).all(axis=-1) & np.isfinite(truth).all(axis=-1)
     moved = np.where(known[..., None], found, 0.0) - np.where(known[..., None], truth, 0.0)
     return np.where(known, np.linalg.norm(moved, axis=-1) / size[:, None], np.inf)
@@ -150,7 +150,7 @@ def person_similarity(
     Raises:
         DataError: An area or a sigma that is not positive.
     """
-    check_values("area of the instances", area, low=0, zero=False)
+    check_values("area of the instances", area, low=0.0, zero=False)
     return mean_of_labelled(Similarity(sigmas=sigmas)(found, truth, np.sqrt(area)), labelled)
 
 
@@ -160,8 +160,8 @@ def reach(area: Float[np.ndarray, "M"], sigmas: Float[np.ndarray, "K"]) -> Float
     Raises:
         DataError: An area or a sigma that is not positive.
     """
-    check_values("area of the instances", area, low=0, zero=False)
-    check_values("sigmas", sigmas, low=0, zero=False)
+    check_values("area of the instances", area, low=0.0, zero=False)
+    check_values("sigmas", sigmas, low=0.0, zero=False)
     return 2 * np.sqrt(area)[:, None] * sigmas
 
 
@@ -172,7 +172,7 @@ def head_size(boxes: Float[np.ndarray, "M 4"]) -> Float[np.ndarray, "M"]:
         DataError: A box without extent.
     """
     size = _HEAD * np.linalg.norm(boxes[:, 2:] - boxes[:, :2], axis=1)
-    check_values("diagonal of the head's box", size, low=0, zero=False)
+    check_values("diagonal of the head's box", size, low=0.0, zero=False)
     return size
 
 

@@ -9,7 +9,6 @@ from mmengine.evaluator import BaseMetric
 from cape.evaluation.confidence import figures, keypoint_figures
 from cape.evaluation.targets import mean_of_labelled
 from cape.registry import METRICS
-from cape.structures import Judged
 
 KEYPOINTS = ("ECE", "AUSE", "Pearson", "Brier")
 POSES = ("ECE", "AUSE", "Pearson", "AP", "AR")
@@ -32,8 +31,8 @@ class Calibration(BaseMetric):
     def __init__(self, *, collect_device: str = "cpu") -> None:
         super().__init__(collect_device=collect_device)
 
-    def process(self, data_batch: Any, data_samples: Sequence[Judged]) -> None:
-        """Keep the verdicts of one batch."""
+    def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
+        """Keep the verdicts of one batch, each a `Judged`."""
         del data_batch
         for each in data_samples:
             fields = {name: field.numpy() for name, field in each._asdict().items()}

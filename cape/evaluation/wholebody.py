@@ -198,25 +198,6 @@ def _percent(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{100 * value:.1f}"
 
 
-def keypoint_similarity(
-    found: Float[np.ndarray, "M K 2"], truth: Float[np.ndarray, "M K 2"], labelled: Bool[np.ndarray, "M K"],
-    area: Float[np.ndarray, "M"], sigmas: Float[np.ndarray, "K"],
-) -> Float[np.ndarray, "M"]:  # fmt: skip
-    """Object keypoint similarity of each person with its own truth: no matching; NaN without a labelled keypoint.
-
-    Args:
-        found: Predictions.
-        truth: Where keypoints are.
-        labelled: Which of them count.
-        area: Of each person.
-        sigmas: See `read_sigmas`.
-    """
-    squared = ((found - truth) ** 2).sum(axis=-1)
-    alike = np.exp(-squared / (2 * area[:, None] * (2 * sigmas) ** 2))
-    count = labelled.sum(axis=1)
-    return np.divide((alike * labelled).sum(axis=1), count, out=np.full(len(count), np.nan), where=count > 0)
-
-
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without the tables that the evaluation code prints, its warnings, and the file that it leaves open."""

@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 
 from cape.data.skeletons import read_regions, read_sigmas
 from cape.errors import AnnotationError, DataError, UsageError
-from cape.evaluation.wholebody import MAIN, KeypointAP, figures_of, keypoint_similarity, table_of
+from cape.evaluation.wholebody import MAIN, KeypointAP, figures_of, table_of
 from cape.registry import METRICS
 
 KEYS = dict(zip(("body", "foot", "face", "left_hand", "right_hand"), COUNTS, strict=True))
@@ -266,11 +266,3 @@ def test_the_main_figures_and_the_table(tmp_path):
     heads, rows = table_of(crowd, name="model")
     assert heads[4:] == ["AP(easy)", "AP(medium)", "AP(hard)", "AR"]
     assert rows == [["model", "50.0", "75.0", "25.0", "100.0", "50.0", "0.0", "-"]]
-
-
-def test_similarity_of_each_person_by_hand():
-    truth = np.zeros((3, 2, 2))
-    found = truth + np.array([[3.0, 4.0], [0.0, 0.0]])
-    labelled = np.array([[True, True], [False, True], [False, False]])
-    alike = keypoint_similarity(found, truth, labelled, np.full(3, 100.0), np.array([0.5, 0.1]))
-    assert alike[:2] == pytest.approx([(1 + math.exp(-25 / (2 * 100.0))) / 2, 1.0]) and math.isnan(alike[2])
