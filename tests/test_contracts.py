@@ -11,13 +11,19 @@ from cape.registry import DATASETS, MODELS
 
 REGISTERED = [*DATASETS.module_dict.items(), *MODELS.module_dict.items()]
 
+BODY = {"backbone": {"type": "mmpose.CSPNeXt", "out_indices": (4,)}, "embedding": {}}
 EXAMPLES = {
+    "CalibratedPose": {
+        "network": {"type": "WholeBodyPose", **BODY},
+        "reader": {"type": "WholeBodyReader"},
+        "head": {"type": "TokenHead"},
+    },
     "FewShotPose": {
         "visual": {"type": "VisualEncoder"},
         "support": {"type": "SupportEncoder"},
         "text": {"type": "TextEncoder"},
     },
-    "WholeBodyPose": {"backbone": {"type": "mmpose.CSPNeXt", "out_indices": (4,)}, "embedding": {}},
+    "WholeBodyPose": BODY,
 }
 """What a constructor cannot do without."""
 

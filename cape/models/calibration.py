@@ -76,7 +76,7 @@ class CalibratedPose(BaseModel):
     ) -> None:
         super().__init__()
         targets: dict[str, Callable[[], Target]] = {
-            "oks": lambda: Similarity(sigmas=np.asarray(sigmas, dtype=np.float64)),
+            "oks": lambda: Similarity(sigmas=sigmas if isinstance(sigmas, float) else np.array(sigmas, np.float64)),
             "pck": lambda: Within(threshold=threshold),
             "soft_pck": lambda: SoftlyWithin(threshold=threshold),
         }

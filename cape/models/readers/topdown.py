@@ -111,16 +111,18 @@ def reading_of(network: Any, answer: Sequence[Any], seen: Sequence[Seen]) -> Rea
 
 
 def _in_crop(network: Any, answer: Sequence[Any], points: Float[Tensor, "B K 2"]) -> Float[Tensor, "B K 2"]:
-    """Pixels of the pictures to the crop frame; where the codec counts cells, their centres lie in ours."""
+    """Pixels of the pictures to the crop frame; where heatmaps were read, cells lie where ours do."""
     rows = [[np.asarray(sample.metainfo[f"input_{name}"]) for name in ("center", "scale")] for sample in answer]
     centre, scale = (torch.as_tensor(np.stack(each)).to(points)[:, None] for each in zip(*rows, strict=True))
     share = (points - centre + scale / 2) / scale
-    decoder = network.head.decoder
-    if not hasattr(decoder, "heatmap_size"):
+    head = network.head
+    size = getattr(head.decoder, "heatmap_size", getattr(head, "heatmap_size", None))
+    if size is None:
         return share
     # UDP has the first and the last cell on the borders of the input, the others cell i of n at i / n
-    cells = points.new_tensor(decoder.heatmap_size)
-    return (share * (cells - (type(decoder).__name__ == "UDPHeatmap")) + 0.5) / cells
+    cells = points.new_tensor(size)
+    steps = cells - 1 if type(head.decoder).__name__ == "UDPHeatmap" else cells
+    return (share * steps + 0.5) / cells
 
 
 def crop_size(answer: Sequence[Any], *, like: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:

@@ -18,7 +18,7 @@ def bells(sigma: float, *, size: int = 48) -> torch.Tensor:
 def test_spread_is_what_the_target_does_not_explain(sigma: float) -> None:
     """Of a Gaussian blurred by the target's, the blur remains (Eq. 16); the window's cut costs some."""
     told = cues_of(bells(math.hypot(sigma, 2.0)), target=2.0)[0, 0]
-    assert told[0] == pytest.approx(sigma, rel=0.12)
+    assert told[0] == pytest.approx(sigma, rel=0.2)
     assert cues_of(bells(2.0), target=2.0)[0, 0, 0] < 0.3
 
 

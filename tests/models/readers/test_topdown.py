@@ -93,7 +93,11 @@ def test_points_lie_on_the_cells_that_were_read(crops: PersonCrops, family: str)
 
 
 def test_a_network_of_another_family_is_refused(refused) -> None:
-    for family, reader in (("rle", "HeatmapReader"), ("simplebaseline", "RegressionReader"), ("hrnet", "IntegralReader")):
+    for family, reader in (
+        ("rle", "HeatmapReader"),
+        ("simplebaseline", "RegressionReader"),
+        ("hrnet", "IntegralReader"),
+    ):
         with refused(UsageError, "reader of its family"):
             MODELS.build(
                 {
