@@ -90,7 +90,7 @@ class TokenHead(nn.Module):
     Args:
         keypoints: K of a fixed skeleton, each with a bias of its own; None: categories are unknown, nothing is.
         channels: Not used.
-        width: D of the tokens; 0 without.
+        width: D of the tokens; 0 without, or to judge by cues alone.
         cues: E of the cues; 0 without.
         hidden: Width of a layer between; 0 for none (the paper's).
         context: The keypoint also sees the mean of the pose's cues, which tell of the pose as a whole.
@@ -110,7 +110,7 @@ class TokenHead(nn.Module):
 
     def forward(self, evidence: Evidence) -> Confidence:
         """Confidence of each keypoint."""
-        tokens = evidence.tokens if self.norm is None else self.norm(evidence.tokens)
+        tokens = evidence.tokens[..., :0] if self.norm is None else self.norm(evidence.tokens)
         told = self.judge(tokens, evidence.cues, evidence.mask)
         return _both(told if self.bias is None else told + self.bias)
 
