@@ -17,6 +17,16 @@ EXAMPLES = {
         "support": {"type": "SupportEncoder"},
         "text": {"type": "TextEncoder"},
     },
+    "CalibratedPose": {
+        "network": {
+            "type": "FewShotPose",
+            "visual": {"type": "VisualEncoder"},
+            "support": {"type": "SupportEncoder"},
+            "text": {"type": "TextEncoder"},
+        },
+        "reader": {"type": "FewShotReader"},
+        "head": {"type": "TokenHead"},
+    },
     "WholeBodyPose": {"backbone": {"type": "mmpose.CSPNeXt", "out_indices": (4,)}, "embedding": {}},
 }
 """What a constructor cannot do without."""
