@@ -11,19 +11,23 @@ from cape.registry import DATASETS, MODELS
 
 REGISTERED = [*DATASETS.module_dict.items(), *MODELS.module_dict.items()]
 
-BODY = {"backbone": {"type": "mmpose.CSPNeXt", "out_indices": (4,)}, "embedding": {}}
 EXAMPLES = {
-    "CalibratedPose": {
-        "network": {"type": "WholeBodyPose", **BODY},
-        "reader": {"type": "WholeBodyReader"},
-        "head": {"type": "TokenHead"},
-    },
     "FewShotPose": {
         "visual": {"type": "VisualEncoder"},
         "support": {"type": "SupportEncoder"},
         "text": {"type": "TextEncoder"},
     },
-    "WholeBodyPose": BODY,
+    "CalibratedPose": {
+        "network": {
+            "type": "FewShotPose",
+            "visual": {"type": "VisualEncoder"},
+            "support": {"type": "SupportEncoder"},
+            "text": {"type": "TextEncoder"},
+        },
+        "reader": {"type": "FewShotReader"},
+        "head": {"type": "TokenHead"},
+    },
+    "WholeBodyPose": {"backbone": {"type": "mmpose.CSPNeXt", "out_indices": (4,)}, "embedding": {}},
 }
 """What a constructor cannot do without."""
 

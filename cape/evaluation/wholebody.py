@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+
 from mmengine.evaluator import BaseMetric
 
 from cape import compat
