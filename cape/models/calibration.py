@@ -155,8 +155,16 @@ class CalibratedPose(BaseModel):
         Args:
             views: Its evidence, `Reading.evidence`; with a mirrored view the mean of both.
             mirror: `Reading.mirror`: the mirrored view is judged as it is, then left and right are exchanged back.
+
+        Raises:
+            DataError: The head says something that is not a number, because there is one in the evidence.
         """
         heard = [self.head(evidence) for evidence in views]
+        if not all(each.isfinite().all() for found in heard for each in found):
+            raise DataError(
+                "confidence", expected="finite evidence and weights", got="some that are NaN or infinite",
+                fix="Check the pictures, and the weights of network and head.",
+            )  # fmt: skip
         if mirror is not None:
             heard[1:] = [Confidence(*(each[:, mirror] for each in found)) for found in heard[1:]]
         scores = torch.stack([self.recalibrated(each.accuracy.sigmoid()) for each in heard]).mean(dim=0)
