@@ -123,7 +123,9 @@ def make_loader(data: Episodes | PersonCrops | Observations, options: Mapping[st
         return DataLoader(
             data,
             sampler=DefaultSampler(data, seed=seed, **sampler),
-            collate_fn=FUNCTIONS.get(options["collate_fn"]["type"]),
+            collate_fn=FUNCTIONS.get(
+                "default_collate" if isinstance(data, Observations) else options["collate_fn"]["type"]
+            ),
             generator=torch.Generator(),
             **rest,
         )
@@ -155,7 +157,7 @@ def _observed(config: Config, page: CalibratedPose, data: Any, subset: str, prog
     page.to(find_device("auto"))
     if isinstance(data, PersonCrops):
         return Observations(observe_people(page, data, workers=workers, progress=progress))
-    kinds = [CLEAN, *(Corruption(**each) for each in damages if subset == "train")]
+    kinds = [Corruption(**each) for each in damages] if subset == "train" and damages else [CLEAN]
     return Observations(observe_episodes(page, data, damages=kinds, workers=workers, progress=progress))
 
 

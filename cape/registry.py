@@ -51,9 +51,14 @@ def build(cfg: Any, registry: Registry, default_args: Any = None) -> Any:
 DATASETS = Registry("dataset", build_func=build, parent=mmengine.DATASETS, scope="cape", locations=["cape.data"])
 MODELS = Registry("model", build_func=build, parent=mmengine.MODELS, scope="cape", locations=["cape.models"])
 METRICS = Registry(
-    "metric", parent=mmengine.METRICS, scope="cape", locations=["cape.evaluation.fewshot", "cape.evaluation.wholebody"]
+    "metric",
+    parent=mmengine.METRICS,
+    scope="cape",
+    locations=["cape.evaluation.fewshot", "cape.evaluation.wholebody", "cape.evaluation.verdicts"],
 )
-HOOKS = Registry("hook", parent=mmengine.HOOKS, scope="cape", locations=["cape.hooks", "cape.averaging"])
+HOOKS = Registry(
+    "hook", parent=mmengine.HOOKS, scope="cape", locations=["cape.hooks", "cape.averaging", "cape.finishing"]
+)
 LOOPS = Registry("loop", parent=mmengine.LOOPS, scope="cape", locations=["cape.loops"])
 
 # mmengine warns about each registry that a scope does not have; these hold nothing of ours.

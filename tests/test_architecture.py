@@ -56,7 +56,7 @@ LAYERS = [
     {"features", "figures", "loading", "prediction"},
     {"inference", "export", "complexity", "complexity_wholebody", "human", "maps", "search"},
     {"loops", "observations"},
-    {"averaging"},
+    {"averaging", "finishing"},
     {"hooks"},
     {"configuration"},
     {"runner"},

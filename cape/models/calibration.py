@@ -174,6 +174,20 @@ class CalibratedPose(BaseModel):
         pose = np.nan_to_num(aggregate(*told, rule=self.aggregation, asked=mask.cpu().numpy()))
         return Verdict(scores * mask, presence * mask, torch.from_numpy(pose).to(scores))
 
+    @torch.no_grad()
+    def told(self, seen: Observation) -> tuple[Float[np.ndarray, "N"], Float[np.ndarray, "N"]]:
+        """What the head says of all labelled keypoints, before `knots`, and what is true of them."""
+        was, device = self.training, self.knots.device
+        self.eval()
+        heard = []
+        for start in range(0, len(seen.row), 1024):
+            some = (each[start : start + 1024].to(device) for each in seen.evidence)
+            evidence = Evidence(*(each.float() if each.is_floating_point() else each for each in some))
+            heard.append(self.head(evidence).accuracy.sigmoid().cpu())
+        self.train(was)
+        counts = seen.outcome.labelled & seen.evidence.mask
+        return tuple(each[counts].double().numpy() for each in (torch.cat(heard), seen.outcome.accuracy))
+
     def recalibrated(self, accuracy: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         """The curve of `knots`, linear between them."""
         place = accuracy * (KNOTS - 1)
