@@ -54,7 +54,7 @@ LAYERS = [
     },
     {"checkpoints", "counting", "released", "visualize", "formats", "runs", "prompting", "weights"},
     {"features", "figures", "loading", "prediction"},
-    {"inference", "export", "complexity", "complexity_wholebody", "human", "maps", "search"},
+    {"inference", "export", "complexity", "complexity_wholebody", "diagrams", "human", "maps", "search"},
     {"loops", "observations"},
     {"averaging", "finishing"},
     {"hooks"},

@@ -81,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cape.commands.gallery import gallery
     from cape.commands.interventions import interventions
     from cape.commands.maps import maps
+    from cape.commands.parts import parts
     from cape.commands.predict import predict
     from cape.commands.prompt import prompt
     from cape.commands.robustness import robustness
@@ -91,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if not app.registered_commands:
         using, studying = (prompt, predict, demo), (train, test, table, robustness, variance, compare, maps)
-        for command in (*using, *studying, interventions, gallery, describe, convert):
+        for command in (*using, *studying, interventions, parts, gallery, describe, convert):
             app.command(name=command.__name__)(command)
     return _guarded(app, ["cape"], argv)
 
