@@ -17,7 +17,7 @@ MAX_FILE, MAX_MEDIAN, MAX_FUNCTION, MAX_NESTING = 350, 180, 60, 4
 PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "heads", "readers")}
 # Lowest first. A module may import its own layer's folder-mates and anything below, nothing above.
 LAYERS = [
-    {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs", "ablations"},
+    {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs", "ablations", "foreign"},
     {f"evaluation.{name}" for name in ("aggregation", "calibration", "checking", "spreads", "targets")},
     {
         "data",

@@ -6,7 +6,7 @@ beside the pages (`layers`, `affine`, `turning`); a part imports no page and no 
 """
 
 from cape.models.calibration import CalibratedPose
-from cape.models.encoders import KeypointEmbedding, SupportEncoder, TextEncoder, VisualEncoder
+from cape.models.encoders import KeypointEmbedding, PlainTransformer, SupportEncoder, TextEncoder, VisualEncoder
 from cape.models.fewshot import FewShotPose
 from cape.models.fusion import CMAA, CosinePrior, Decision, Matching, TurnedFit
 from cape.models.graphs import CausalIntervention, GraphFeedForward, HierarchicalGraph
@@ -30,6 +30,7 @@ __all__ = [
     "KeypointDecoder",
     "KeypointEmbedding",
     "Matching",
+    "PlainTransformer",
     "RegressionReader",
     "SampledHead",
     "SimCCHead",

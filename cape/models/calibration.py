@@ -135,7 +135,7 @@ class CalibratedPose(BaseModel):
         return self.reader(self.network, *batch, **named)
 
     def observe(self, reading: Reading) -> Observation:
-        """What can be learnt from an answer whose truth is known; feature maps are kept for heads that read them.
+        """What can be learnt from an answer whose truth is known; of feature maps what the head reads is kept.
 
         Raises:
             DataError: A size that is not positive.
@@ -144,8 +144,7 @@ class CalibratedPose(BaseModel):
         places = (each.double().cpu().numpy() for each in (reading.points, reading.truth, reading.size))
         accuracy = torch.from_numpy(self.target(*places)).float().to(counts.device) * counts
         outcome, evidence = Outcome(accuracy, counts, reading.known), reading.evidence[0]
-        if not self.head.reads_maps:
-            evidence = evidence._replace(feature=evidence.feature[:, :0])
+        evidence = evidence._replace(feature=self.head.condensed(evidence.feature))
         return Observation(evidence, outcome, reading.group, reading.row)
 
     @torch.no_grad()

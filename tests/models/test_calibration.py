@@ -290,10 +290,12 @@ def test_a_head_that_does_not_suit_the_family_is_refused(crops: PersonCrops, ref
             MODELS.build({"type": head, **sizes})
 
 
-def test_maps_are_kept_for_heads_that_read_them(crops: PersonCrops) -> None:
-    for head, channels in (("SpatialHead", 8), ("SampledHead", 8), ("TokenHead", 0)):
+def test_of_maps_what_the_head_reads_is_kept(crops: PersonCrops) -> None:
+    for head, shape in (("SpatialHead", (8, 32, 24)), ("SampledHead", (8, 24, 16)), ("GapHead", (8, 1, 1))):
         page = calibrated("simplebaseline", head=head)
-        assert page.observe(page.read(**batch_of(page, crops))).evidence.feature.shape[1] == channels
+        assert page.observe(page.read(**batch_of(page, crops))).evidence.feature.shape[1:] == shape
+    page = calibrated("simplebaseline", head="TokenHead")
+    assert page.observe(page.read(**batch_of(page, crops))).evidence.feature.numel() == 0
 
 
 def test_another_curve_is_told(refused) -> None:

@@ -187,6 +187,24 @@ def test_points_outside_the_crop_are_read_at_its_border() -> None:
     torch.testing.assert_close(far, corner)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_what_it_is_enough_to_keep_it_says_the_same(kind: str) -> None:
+    head = stirred(KINDS[kind]()).eval()
+    seen = evidence()._replace(feature=torch.randn(4, 12, 64, 48))
+    kept = seen._replace(feature=head.condensed(seen.feature))
+    for once, again in zip(head(seen), head(kept), strict=True):
+        torch.testing.assert_close(again, once)
+    assert kept.feature.numel() <= {"spatial": 4 * 12 * 32 * 24, "gap": 48}.get(kind, 4 * 12 * 64 * 48)
+
+
+def test_a_small_convolution_may_come_before_the_means_or_after() -> None:
+    """What the specification states, 1 x 1 and then the pooling, is what is computed, cheaper."""
+    head = stirred(SpatialHead(keypoints=5, channels=12, cells=(4, 3)))
+    feature = torch.randn(2, 12, 10, 7)
+    other = nn.functional.adaptive_avg_pool2d(head.narrow(feature), (4, 3))
+    torch.testing.assert_close(head.narrow(head.condensed(feature)), other, atol=1e-4, rtol=1e-4)
+
+
 def test_a_head_for_another_kind_of_network_is_refused(refused) -> None:
     for make, words in (
         (lambda: GapHead(keypoints=None, channels=8), "fixed skeleton"),
