@@ -83,7 +83,7 @@ class SpatialHead(nn.Module):
         pooled = self.narrow(self.condensed(evidence.feature))
         return _both(self.out(self.trunk(pooled).mean(dim=(-2, -1))).unflatten(-1, (-1, 2)))
 
-    def condensed(self, feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+    def condensed(self, feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
         """What of a map it is enough to keep: means over its cells, which a 1 x 1 convolution may follow or precede."""
         return F.adaptive_avg_pool2d(feature, self.cells)
 
