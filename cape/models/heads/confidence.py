@@ -110,7 +110,7 @@ class TokenHead(nn.Module):
 
     def forward(self, evidence: Evidence) -> Confidence:
         """Confidence of each keypoint."""
-        tokens = evidence.tokens if self.norm is None else self.norm(evidence.tokens)
+        tokens = evidence.tokens[..., :0] if self.norm is None else self.norm(evidence.tokens)
         told = self.judge(tokens, evidence.cues, evidence.mask)
         return _both(told if self.bias is None else told + self.bias)
 
@@ -172,7 +172,7 @@ class _Judge(nn.Module):
     def forward(
         self, vector: Float[Tensor, "B K D"], cues: Float[Tensor, "B K E"], mask: Bool[Tensor, "B K"]
     ) -> Float[Tensor, "B K 2"]:
-        if self.scale is not None:
+        if self.scale is not None:  # else the head was built not to look at them
             cues = self._scaled(self.scale, cues, mask)
             vector = torch.cat([vector, cues], dim=-1)
         if self.context:
