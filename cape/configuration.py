@@ -82,8 +82,8 @@ def _name_network(config: Config) -> None:
 
     What stands beside the name changes the network, which so far the config alone knew.
     """
-    network = (config.get("model") or {}).get("network") or {}
-    if "config" not in network:
+    network = (config.get("model") or {}).get("network")
+    if network is None or "config" not in network:
         return
     changes = network.to_dict()
     name = changes.pop("config")

@@ -27,10 +27,10 @@ train_dataloader = dict(
         _delete_=True,
         type="Episodes",
         source=dict(type="Drawn", categories=[], bred=(9100, 9200), instances=16, size=256, rich=True),
-        pairs=dict(episodes=2, queries=12),
+        pairs=dict(episodes=1),
     ),
 )
-val_dataloader = dict(batch_size=256, dataset=dict(source=dict(bred=(9200, 9230)), pairs=dict(episodes=3, queries=12)))
+val_dataloader = dict(batch_size=256, dataset=dict(source=dict(bred=(9200, 9230)), pairs=dict(episodes=1)))
 train_cfg = dict(max_epochs=8, val_interval=8)
 val_evaluator = dict(_delete_=True, type="Calibration")
 optim_wrapper = dict(optimizer=dict(lr=3e-3, weight_decay=0.01))

@@ -75,6 +75,7 @@ def run(command: Callable[..., None], argv: Sequence[str] | None = None, *, name
 def main(argv: Sequence[str] | None = None) -> int:
     """The `cape` program."""
     from cape.commands.compare import compare
+    from cape.commands.confidence import confidence
     from cape.commands.convert import convert
     from cape.commands.demo import demo
     from cape.commands.describe import describe
@@ -92,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if not app.registered_commands:
         using, studying = (prompt, predict, demo), (train, test, table, robustness, variance, compare, maps)
-        for command in (*using, *studying, interventions, parts, gallery, describe, convert):
+        for command in (*using, *studying, confidence, interventions, parts, gallery, describe, convert):
             app.command(name=command.__name__)(command)
     return _guarded(app, ["cape"], argv)
 

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int64
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from cape.data.skeletons import read_sigmas
 from cape.errors import DataError, UsageError
 from cape.evaluation.aggregation import Rule, aggregate
 from cape.evaluation.targets import Similarity, SoftlyWithin, Target, Within
@@ -49,7 +50,7 @@ class CalibratedPose(BaseModel):
         head: Judges; its sizes are filled in. See `models.heads.confidence`.
         metric: What a confidence is the expectation of: similarity, or being near enough; see `evaluation.targets`.
         threshold: Of "pck" and "soft_pck".
-        sigmas: Of "oks": COCO's, or one for all categories.
+        sigmas: Of "oks": a skeleton's by its name ("coco_wholebody"), one a keypoint, or one for all categories.
         loss: How confidence is learnt, see `confidence_loss`.
         presence_weight: λ of Eq. 22.
         aggregation: How keypoints make up the pose's confidence, see `evaluation.aggregation`.
@@ -69,14 +70,14 @@ class CalibratedPose(BaseModel):
         head: dict,
         metric: Metric = "pck",
         threshold: float = 0.2,
-        sigmas: Sequence[float] | float = 0.08,
+        sigmas: str | Sequence[float] | float = 0.08,
         loss: Regression = "squared",
         presence_weight: float = 0.02,
         aggregation: Rule = "soft",
     ) -> None:
         super().__init__()
         targets: dict[str, Callable[[], Target]] = {
-            "oks": lambda: Similarity(sigmas=sigmas if isinstance(sigmas, float) else np.array(sigmas, np.float64)),
+            "oks": lambda: Similarity(sigmas=_sigmas(sigmas)),
             "pck": lambda: Within(threshold=threshold),
             "soft_pck": lambda: SoftlyWithin(threshold=threshold),
         }
@@ -185,7 +186,7 @@ class CalibratedPose(BaseModel):
             heard.append(self.head(evidence).accuracy.sigmoid().cpu())
         self.train(was)
         counts = seen.outcome.labelled & seen.evidence.mask
-        return tuple(each[counts].double().numpy() for each in (torch.cat(heard), seen.outcome.accuracy))
+        return torch.cat(heard)[counts].double().numpy(), seen.outcome.accuracy[counts].double().numpy()
 
     def recalibrated(self, accuracy: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         """The curve of `knots`, linear between them."""
@@ -230,3 +231,9 @@ class CalibratedPose(BaseModel):
         biases = torch.stack(rates).clamp(0.01, 0.99).logit()
         *_, last = (each for each in self.head.modules() if isinstance(each, torch.nn.Linear))
         last.bias.copy_(biases.to(last.bias).repeat(len(last.bias) // 2))
+
+
+def _sigmas(given: str | Sequence[float] | float) -> Float[np.ndarray, "_"] | float:
+    if isinstance(given, str):
+        return np.asarray(read_sigmas(given), dtype=np.float64)
+    return float(given) if isinstance(given, float | int) else np.asarray(given, dtype=np.float64)

@@ -17,14 +17,11 @@ model = dict(
     reader=dict(type="HeatmapReader"),
     head=dict(type="SpatialHead"),
     metric="oks",
-    sigmas=(  # COCO's
-        0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089,
-        0.089,
-    ),
+    sigmas="coco",
     loss="squared",
     presence_weight=0.02,
     aggregation="soft",
-)  # fmt: skip
+)
 train_dataloader = dict(
     batch_size=128,
     num_workers=8,

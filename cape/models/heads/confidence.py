@@ -183,7 +183,7 @@ class _Judge(nn.Module):
     def forward(
         self, vector: Float[Tensor, "B K D"], cues: Float[Tensor, "B K E"], mask: Bool[Tensor, "B K"]
     ) -> Float[Tensor, "B K 2"]:
-        if self.scale is not None:
+        if self.scale is not None:  # else the head was built not to look at them
             cues = self._scaled(self.scale, cues, mask)
             vector = torch.cat([vector, cues], dim=-1)
         if self.context:
