@@ -97,7 +97,7 @@ def truth_of(
         like: Gives dtype and device.
 
     Raises:
-        DataError: They do not hold the truth.
+        DataError: They do not hold the truth, or that of another skeleton.
     """
     found, truth, labelled, area, ids = [], [], [], [], []
     try:
@@ -113,6 +113,11 @@ def truth_of(
             fix="Take annotated boxes, not detections.",
         ) from error  # fmt: skip
     points, places = (torch.as_tensor(np.stack(each), dtype=like.dtype, device=like.device) for each in (found, truth))
+    if points.shape != places.shape:
+        raise DataError(
+            "samples", expected=f"{points.shape[1]} keypoints, as the network finds", got=str(places.shape[1]),
+            fix="Take people of the network's skeleton.",
+        )  # fmt: skip
     size = torch.as_tensor(np.sqrt(np.maximum(area, 1.0)), dtype=like.dtype, device=like.device)
     shown, rows = (torch.as_tensor(np.stack(each), device=like.device) for each in (labelled, ids))
     return points, places, size, shown, torch.ones_like(shown), torch.zeros_like(rows), rows

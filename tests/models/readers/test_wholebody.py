@@ -130,6 +130,13 @@ def test_truth_is_that_of_the_picture() -> None:
     assert row.tolist() == [7, 7] and group.tolist() == [0, 0]
 
 
+def test_people_of_another_skeleton_are_refused(refused) -> None:
+    sample = Sample()
+    sample.pred_instances = InstanceData(keypoints=np.ones((1, 4, 2)))
+    with refused(DataError, "4 keypoints", "skeleton"):
+        truth_of([sample], like=torch.zeros(1))
+
+
 def test_visibility_with_weights() -> None:
     """mmpose keeps a weight beside the flag once a crop was made."""
     sample = Sample()
