@@ -44,3 +44,16 @@ def test_a_mean_says_nothing_of_itself_by_its_score(tmp_path: Path) -> None:
     page = calibrated("dsnt")
     cues = page.read(**batch_of(page, people(tmp_path))).evidence[0].cues
     assert (cues[..., 0] == 1).all() and cues[..., 1].std() > 0
+
+
+@pytest.mark.parametrize("family", ["dsnt", "integral"])
+def test_heatmaps_are_those_that_the_network_takes_the_mean_of(tmp_path: Path, family: str) -> None:
+    """At its own temperature."""
+    page = calibrated(family)
+    batch = batch_of(page, people(tmp_path))
+    with torch.no_grad():
+        points, heatmaps = page.network.head.forward(page.network.extract_feat(batch["inputs"]))
+    evidence = page.read(**batch).evidence[0]
+    torch.testing.assert_close(evidence.cues[..., 1], heatmaps.amax(dim=(-2, -1)))
+    cells = points.new_tensor([heatmaps.shape[-1], heatmaps.shape[-2]])
+    torch.testing.assert_close(evidence.points, points + 0.5 / cells, atol=1e-4, rtol=0)
