@@ -86,8 +86,10 @@ def test_corrections_refit_the_scores_but_not_their_order(beasts: Beasts) -> Non
     before = beasts.predict()
     told, right = checked(before, beasts.truth[1:])
     count = -(-MINIMUM["isotonic"] // len(told))
-    assert beasts.predictor.recalibrate(before * count, beasts.truth[1:] * count) == count * len(told)
     try:
+        refit = beasts.predictor.recalibrate(before * count, beasts.truth[1:] * count)
+        assert refit.keypoints == count * len(told) and refit.after < refit.before
+        assert np.isclose(refit.before, np.square(told - right).mean())
         after = beasts.predict()
         scores = np.concatenate([each.scores[each.asked] for each in after])
         was = np.concatenate([each.scores[each.asked] for each in before])
@@ -102,6 +104,16 @@ def test_corrections_refit_the_scores_but_not_their_order(beasts: Beasts) -> Non
         assert abs(known.mean() - right.mean()) < 0.01 < abs(told.mean() - right.mean())
     finally:
         beasts.predictor.judge.curve = None
+
+
+def test_a_fit_that_does_not_help_is_left_out(beasts: Beasts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores that are already right: a rising curve through some of them is worse for the others."""
+    rng = np.random.default_rng(0)
+    scores = rng.uniform(size=MINIMUM["isotonic"])
+    right = (rng.uniform(size=len(scores)) < scores).astype(np.float64)
+    monkeypatch.setattr("cape.judging.checked", lambda *_: (scores, right))
+    refit = beasts.predictor.recalibrate([], [])
+    assert refit.after > refit.before and beasts.predictor.judge.curve is None
 
 
 def test_right_is_within_a_fifth_of_the_box(beasts: Beasts) -> None:

@@ -178,7 +178,7 @@ class CalibratedPose(BaseModel):
         counts = seen.outcome.labelled & seen.evidence.mask
         return torch.cat(heard)[counts].double().numpy(), seen.outcome.accuracy[counts].double().numpy()
 
-    def recalibrated(self, accuracy: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
+    def recalibrated(self, accuracy: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
         """The curve of `knots`, linear between them."""
         place = accuracy * (KNOTS - 1)
         below = place.floor().clamp(max=KNOTS - 2).long()
