@@ -140,13 +140,14 @@ def _load_network(page: CalibratedPose, config: Config) -> None:
         )  # fmt: skip
     path = Path(config.start_from)
     load_weights(page.network, path)
-    theirs = json.loads(read_header(path).get("run", "{}"))
-    ours = {key.removeprefix("model.network."): value for key, value in identity(config).items()}
-    for key, value in theirs.items():
-        name = key.removeprefix("model.")
-        if key.startswith("model.") and ours.get(name) != value:
+    stated = json.loads(read_header(path).get("run", "{}"))
+    theirs = {key.removeprefix("model."): value for key, value in stated.items() if key.startswith("model.")}
+    prefix = "model.network."
+    ours = {key.removeprefix(prefix): value for key, value in identity(config).items() if key.startswith(prefix)}
+    for key in sorted({*ours, *theirs} if theirs else ()):
+        if ours.get(key) != theirs.get(key):
             raise DataError(
-                str(path), expected=f"a network with {name} = {ours.get(name)}", got=str(value),
+                str(path), expected=f"a network with {key} = {ours.get(key)}", got=str(theirs.get(key)),
                 fix="Give the weights of the config's network.",
             )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The last step of learning a confidence: isotonic regression on what the head did not learn from."""
 
+import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -37,4 +38,4 @@ class Recalibrate(Hook):
         seen: Observations = runner.val_dataloader.dataset  # type: ignore[assignment]
         scores, right = page.told(seen.all)
         curve = fit_isotonic(scores, right)
-        page.recalibrate(curve.apply(torch.linspace(0, 1, KNOTS).double().numpy()))
+        page.recalibrate(torch.from_numpy(curve.apply(np.linspace(0, 1, KNOTS))))

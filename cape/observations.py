@@ -34,6 +34,7 @@ class Observations(Dataset):
         if not any(each.outcome.labelled.any() for each in found):
             got = f"{sum(len(each.row) for each in found)} poses without one"
             raise DataError("observations", expected="labelled keypoints", got=got, fix="Check the data set.")
+        self.metainfo: dict[str, object] = {}
         width = max(each.evidence.mask.shape[1] for each in found)
         self.all = _joined([_padded(each, width) for each in found])
 

@@ -169,8 +169,10 @@ def _differences(told: dict[str, dict[int, Told]]) -> tuple[list[str], list[list
         draws = _resampled(told[baseline], told[name])
         cells = []
         for figure in FIGURES[:3]:
-            low, high = np.nanquantile(draws[figure][1:], [0.025, 0.975])
-            cells.append(f"{draws[figure][0]:+.3f} ({low:+.3f} to {high:+.3f})")
+            whole, *drawn = draws[figure]
+            known = [each for each in drawn if np.isfinite(each)]
+            low, high = np.quantile(known, [0.025, 0.975]) if known else (np.nan, np.nan)
+            cells.append(f"{whole:+.3f} ({low:+.3f} to {high:+.3f})")
         rows.append([name, *cells])
     return ["", *FIGURES[:3]], rows
 

@@ -188,7 +188,7 @@ class CalibratedPose(BaseModel):
         counts = seen.outcome.labelled & seen.evidence.mask
         return torch.cat(heard)[counts].double().numpy(), seen.outcome.accuracy[counts].double().numpy()
 
-    def recalibrated(self, accuracy: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
+    def recalibrated(self, accuracy: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
         """The curve of `knots`, linear between them."""
         place = accuracy * (KNOTS - 1)
         below = place.floor().clamp(max=KNOTS - 2).long()
@@ -196,7 +196,7 @@ class CalibratedPose(BaseModel):
         return low + (high - low) * (place - below)
 
     @torch.no_grad()
-    def recalibrate(self, knots: Sequence[float] | Float[Tensor, "M"]) -> None:
+    def recalibrate(self, knots: Float[Tensor, "_"]) -> None:
         """Tell another curve's values from now on.
 
         Args:
@@ -205,12 +205,12 @@ class CalibratedPose(BaseModel):
         Raises:
             UsageError: They are not.
         """
-        curve = torch.as_tensor(knots, dtype=self.knots.dtype, device=self.knots.device)
+        curve = knots.to(self.knots)
         bad = curve.shape != self.knots.shape or not curve.isfinite().all()
         if bad or (curve.diff() < 0).any() or curve.min() < 0 or curve.max() > 1:
             raise UsageError(
                 "recalibrate", expected=f"{KNOTS} rising values from 0 to 1", got=f"{tuple(curve.shape)}",
-                fix="Take them from `calibration.isotonic`.",
+                fix="Fit them with `evaluation.recalibration.fit_isotonic`.",
             )  # fmt: skip
         self.knots.copy_(curve)
 

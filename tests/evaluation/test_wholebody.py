@@ -278,8 +278,13 @@ def with_scores(predictions, scores):
 def test_the_parts_are_ranked_by_their_own_scores(tmp_path):
     """Against pycocotools given those scores; the whole and its suppression go by the first."""
     files = write_people(tmp_path, images=12)
-    predictions = noisy(files.content, sigma=1.5, detections=2)
-    scores = np.random.default_rng(3).normal(0, 1, (24, 6))
+    predictions = noisy(files.content, sigma=1.0, detections=2)
+    near = np.random.default_rng(4).normal(0, 0.2, (12, 133, 2))
+    predictions += [
+        sample(24 + i, each["img_id"], each["pred_instances"]["keypoints"][0] + near[i], np.ones(133))
+        for i, each in enumerate(predictions[::2])
+    ]
+    scores = np.random.default_rng(3).normal(0, 1, (36, 6))
     path, sigmas, keys = tmp_path / "people.json", read_sigmas("coco_wholebody"), list(KEYS.values())
     found = figures_of(with_scores(predictions, scores), kind="coco_wholebody", annotations=path)
     assert scored_parts("coco_wholebody") == ("whole", "body", "foot", "face", "left_hand", "right_hand")
@@ -288,7 +293,7 @@ def test_the_parts_are_ranked_by_their_own_scores(tmp_path):
 
     own = {each["id"]: row for each, row in zip(predictions, scores, strict=True)}
     kept = suppress(predictions, sigmas, score=lambda each: own[each["id"]][0])
-    assert len(kept) < 24
+    assert len(kept) <= 24, "of twins one stays"
     for column, (prefix, members) in enumerate(parts.items()):
         score = [float(own[each["id"]][column]) for each in kept]
         ranks = {each["id"]: value for each, value in zip(kept, score, strict=True)}
