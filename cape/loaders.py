@@ -22,6 +22,7 @@ from cape.models.fewshot import FewShotPose
 from cape.models.wholebody import WholeBodyPose
 from cape.observations import Observations, identity_of, observe_episodes, observe_people
 from cape.registry import DATASETS
+from cape.runs import identity
 
 Page = FewShotPose | WholeBodyPose | CalibratedPose
 
@@ -156,7 +157,8 @@ def _observed(config: Config, page: CalibratedPose, data: Any, subset: str, prog
     kinds = [Corruption(**each) for each in damages] if subset == "train" and damages else [CLEAN]
     path = None
     if folder is not None:  # the file's name says what it depends on
-        path = Path(folder).expanduser() / f"{identity_of(page, data, kinds)}.safetensors"
+        stated = {key: value for key, value in identity(config).items() if key.startswith("model.network.")}
+        path = Path(folder).expanduser() / f"{identity_of(page, data, kinds, options=stated)}.safetensors"
         if found := Observations.load(path):
             return found
     workers = config[f"{subset}_dataloader"].get("num_workers", 0)

@@ -2,8 +2,9 @@
 
 import hashlib
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -76,9 +77,19 @@ class Observations(Dataset):
             return None
 
 
-def identity_of(page: CalibratedPose, data: Episodes | PersonCrops, damages: Sequence[Corruption]) -> str:
-    """A hash of all that observations depend on: weights, what reads them, what they are compared with, and the data."""
-    found = hashlib.sha256(repr((page.network, data.digest(), list(damages), page.head.reads_maps)).encode())
+def identity_of(
+    page: CalibratedPose, data: Episodes | PersonCrops, damages: Sequence[Corruption], *, options: Mapping[str, Any]
+) -> str:
+    """A hash of all that observations depend on.
+
+    Args:
+        page: Its network's weights, what reads it, and what answers are compared with.
+        data: What is observed.
+        damages: Of its prompts.
+        options: Of the network; some leave no trace in its weights.
+    """
+    told = (sorted(options.items()), data.digest(), list(damages), page.head.reads_maps)
+    found = hashlib.sha256(repr(told).encode())
     found.update(repr((type(page.target).__name__, sorted(vars(page.target).items()))).encode())
     found.update(Path(inspect.getfile(type(page.reader))).read_bytes())
     for name, value in page.network.state_dict().items():
@@ -89,8 +100,8 @@ def identity_of(page: CalibratedPose, data: Episodes | PersonCrops, damages: Seq
 
 
 def _flat(seen: Observation) -> dict[str, Tensor]:
-    nested = {"evidence": seen.evidence, "outcome": seen.outcome}
-    fields = {f"{outer}.{name}": field for outer, inner in nested.items() for name, field in inner._asdict().items()}
+    fields = {f"evidence.{name}": field for name, field in seen.evidence._asdict().items()}
+    fields |= {f"outcome.{name}": field for name, field in seen.outcome._asdict().items()}
     return {**fields, "group": seen.group, "row": seen.row}
 
 

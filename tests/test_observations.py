@@ -132,17 +132,18 @@ def test_they_are_kept_for_the_next_run(page: CalibratedPose, episodes: Episodes
 
 def test_their_name_says_what_they_depend_on(page: CalibratedPose, episodes: Episodes) -> None:
     """Else a head would be taught by another network's answers, or to other thresholds."""
-    known = identity_of(page, episodes, [CLEAN])
-    assert known == identity_of(page, episodes, [CLEAN])
-    others = [identity_of(page, episodes, [Corruption(kind="empty", rate=1.0)])]
+    known = identity_of(page, episodes, [CLEAN], options={})
+    assert known == identity_of(page, episodes, [CLEAN], options={})
+    others = [identity_of(page, episodes, [Corruption(kind="empty", rate=1.0)], options={})]
     fewer = Episodes(source=episodes.source, pairs={"episodes": 1, "queries": 3}, size=episodes.size)
-    others.append(identity_of(page, fewer, [CLEAN]))
+    others.append(identity_of(page, episodes, [CLEAN], options={"matching.trust": 1.0}))
+    others.append(identity_of(page, fewer, [CLEAN], options={}))
     weight = page.network.feature_projection.weight
     with torch.no_grad():
         weight[0, 0] += 1
-        others.append(identity_of(page, episodes, [CLEAN]))
+        others.append(identity_of(page, episodes, [CLEAN], options={}))
         weight[0, 0] -= 1
     target, page.target = page.target, type(page.target)(threshold=0.1)  # type: ignore[call-arg]
-    others.append(identity_of(page, episodes, [CLEAN]))
+    others.append(identity_of(page, episodes, [CLEAN], options={}))
     page.target = target
-    assert len({known, *others}) == 5
+    assert len({known, *others}) == 6
