@@ -92,7 +92,7 @@ class CalibratedPose(BaseModel):
         self.presence_weight = presence_weight
         self.aggregation: Rule = aggregation
         built = network if isinstance(network, nn.Module) else MODELS.build(network)
-        self.network = built.requires_grad_(False).eval()
+        self.network: Any = built.requires_grad_(False).eval()
         self.reader = MODELS.build(reader)
         sizes = {
             "keypoints": self.reader.keypoints_of(self.network),
