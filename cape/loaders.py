@@ -20,8 +20,9 @@ from cape.features import Progress, find_device, make_bank
 from cape.models.calibration import CalibratedPose
 from cape.models.fewshot import FewShotPose
 from cape.models.wholebody import WholeBodyPose
-from cape.observations import Observations, observe_episodes, observe_people
+from cape.observations import Observations, identity_of, observe_episodes, observe_people
 from cape.registry import DATASETS
+from cape.runs import identity
 
 Page = FewShotPose | WholeBodyPose | CalibratedPose
 
@@ -156,15 +157,25 @@ def make_loaders(config: Config, model: Page, data: Mapping[str, Any], progress:
 def _observed(config: Config, page: CalibratedPose, data: Any, subset: str, progress: Progress) -> Observations:
     """What the frozen network does on the data of a subset; in training also with damaged prompts."""
     options = dict(config.observations or {})
-    damages = options.pop("damages", [])
+    damages, folder = options.pop("damages", []), options.pop("folder", None)
     if options:
-        raise unknown_key(next(iter(options)), ["damages"], where="observations")
+        raise unknown_key(next(iter(options)), ["damages", "folder"], where="observations")
+    kinds = [Corruption(**each) for each in damages] if subset == "train" and damages else [CLEAN]
+    path = None
+    if folder is not None:  # the file's name says what it depends on
+        stated = {key: value for key, value in identity(config).items() if key.startswith("model.network.")}
+        path = Path(folder).expanduser() / f"{identity_of(page, data, kinds, options=stated)}.safetensors"
+        if found := Observations.load(path):
+            return found
     workers = config[f"{subset}_dataloader"].get("num_workers", 0)
     page.to(find_device("auto"))
     if isinstance(data, PersonCrops):
-        return Observations(observe_people(page, data, workers=workers, progress=progress))
-    kinds = [Corruption(**each) for each in damages] if subset == "train" and damages else [CLEAN]
-    return Observations(observe_episodes(page, data, damages=kinds, workers=workers, progress=progress))
+        seen = Observations(observe_people(page, data, workers=workers, progress=progress))
+    else:
+        seen = Observations(observe_episodes(page, data, damages=kinds, workers=workers, progress=progress))
+    if path is not None:
+        seen.save(path)
+    return seen
 
 
 def _bank(config: Config, model: FewShotPose, episodes: Episodes, subset: str, progress: Progress) -> Any:

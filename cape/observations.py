@@ -1,10 +1,15 @@
 """What a frozen network does on a data set, observed once: what its confidence is learnt from, and tested on."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from mmengine.dataset import pseudo_collate
+from safetensors.torch import load, save
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -14,6 +19,7 @@ from cape.data.people import PersonCrops
 from cape.data.transforms import PADDING
 from cape.errors import DataError
 from cape.features import Progress, silent
+from cape.files import write_atomically
 from cape.inference import locate_episodes
 from cape.models.calibration import CalibratedPose
 from cape.structures import Evidence, Observation, Outcome, Reading
@@ -55,9 +61,48 @@ class Observations(Dataset):
         """Every epoch is the same."""
         del epoch
 
-    def digest(self) -> str:
-        """Of what is learnt."""
-        return str(len(self))
+    def save(self, path: Path) -> None:
+        """Keep them, whole or not at all."""
+        write_atomically(path, save({name: field.contiguous() for name, field in _flat(self.all).items()}))
+
+    @classmethod
+    def load(cls, path: Path) -> "Observations | None":
+        """What `save` kept; None if there is none, or a damaged file, which is then made again."""
+        try:
+            fields = load(path.read_bytes())
+            evidence = Evidence(*(fields[f"evidence.{name}"] for name in Evidence._fields))
+            outcome = Outcome(*(fields[f"outcome.{name}"] for name in Outcome._fields))
+            return cls([Observation(evidence, outcome, fields["group"], fields["row"])])
+        except Exception:  # safetensors raises its own type, a missing file OSError
+            return None
+
+
+def identity_of(
+    page: CalibratedPose, data: Episodes | PersonCrops, damages: Sequence[Corruption], *, options: Mapping[str, Any]
+) -> str:
+    """A hash of all that observations depend on.
+
+    Args:
+        page: Its network's weights, what reads it, and what answers are compared with.
+        data: What is observed.
+        damages: Of its prompts.
+        options: Of the network; some leave no trace in its weights.
+    """
+    told = (sorted(options.items()), data.digest(), list(damages), page.head.reads_maps)
+    found = hashlib.sha256(repr(told).encode())
+    found.update(repr((type(page.target).__name__, sorted(vars(page.target).items()))).encode())
+    found.update(Path(inspect.getfile(type(page.reader))).read_bytes())
+    for name, value in page.network.state_dict().items():
+        found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    if isinstance(data, Episodes) and data.pairs is not None:
+        found.update(data.pairs.digest().encode())
+    return found.hexdigest()
+
+
+def _flat(seen: Observation) -> dict[str, Tensor]:
+    fields = {f"evidence.{name}": field for name, field in seen.evidence._asdict().items()}
+    fields |= {f"outcome.{name}": field for name, field in seen.outcome._asdict().items()}
+    return {**fields, "group": seen.group, "row": seen.row}
 
 
 def _narrow(batch: Observation) -> Observation:

@@ -19,7 +19,8 @@ model = dict(
 )
 features = None
 observations = dict(
-    damages=[dict(kind="empty", rate=0.5), dict(kind="unclicked", rate=0.5), dict(kind="unclicked", rate=1.0)]
+    damages=[dict(kind="empty", rate=0.5), dict(kind="unclicked", rate=0.5), dict(kind="unclicked", rate=1.0)],
+    folder="~/.cache/cape/observations",
 )
 train_dataloader = dict(
     batch_size=128,
@@ -30,7 +31,7 @@ train_dataloader = dict(
         pairs=dict(episodes=1),
     ),
 )
-val_dataloader = dict(batch_size=256, dataset=dict(source=dict(bred=(9200, 9230)), pairs=dict(episodes=1)))
+val_dataloader = dict(batch_size=256, dataset=dict(source=dict(bred=(9200, 9300)), pairs=dict(episodes=1, queries=7)))
 train_cfg = dict(max_epochs=8, val_interval=8)
 val_cfg = dict(_delete_=True)
 val_evaluator = dict(_delete_=True, type="Calibration")

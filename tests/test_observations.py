@@ -16,7 +16,7 @@ from cape.errors import DataError
 from cape.inference import predict_all, score_predictions
 from cape.models.calibration import CalibratedPose
 from cape.models.readers.fewshot import CUES
-from cape.observations import Observations, observe_episodes, observe_people
+from cape.observations import Observations, identity_of, observe_episodes, observe_people
 from cape.registry import MODELS
 from cape.structures import Observation
 from tests.networks import BODY, SMALL
@@ -115,3 +115,35 @@ def test_people_are_observed_as_their_model_predicts_them(tmp_path: Path) -> Non
     assert len(seen.row) == len(crops) and seen.evidence.tokens.shape[1:] == (17, 16)
     accuracy = seen.outcome.accuracy[seen.outcome.labelled]
     assert ((accuracy >= 0) & (accuracy <= 1)).all() and seen.outcome.known.all()
+
+
+def test_they_are_kept_for_the_next_run(page: CalibratedPose, episodes: Episodes, tmp_path: Path) -> None:
+    seen = Observations(observe_episodes(page, episodes))
+    path = tmp_path / "seen.safetensors"
+    assert Observations.load(path) is None
+    seen.save(path)
+    again = Observations.load(path)
+    assert again is not None
+    for ours, theirs in zip(seen.all.evidence + seen.all.outcome, again.all.evidence + again.all.outcome, strict=True):
+        assert torch.equal(ours, theirs)
+    path.write_bytes(path.read_bytes()[:-9])
+    assert Observations.load(path) is None, "a damaged file is made again"
+
+
+def test_their_name_says_what_they_depend_on(page: CalibratedPose, episodes: Episodes) -> None:
+    """Else a head would be taught by another network's answers, or to other thresholds."""
+    known = identity_of(page, episodes, [CLEAN], options={})
+    assert known == identity_of(page, episodes, [CLEAN], options={})
+    others = [identity_of(page, episodes, [Corruption(kind="empty", rate=1.0)], options={})]
+    fewer = Episodes(source=episodes.source, pairs={"episodes": 1, "queries": 3}, size=episodes.size)
+    others.append(identity_of(page, episodes, [CLEAN], options={"matching.trust": 1.0}))
+    others.append(identity_of(page, fewer, [CLEAN], options={}))
+    weight = page.network.feature_projection.weight
+    with torch.no_grad():
+        weight[0, 0] += 1
+        others.append(identity_of(page, episodes, [CLEAN], options={}))
+        weight[0, 0] -= 1
+    target, page.target = page.target, type(page.target)(threshold=0.1)  # type: ignore[call-arg]
+    others.append(identity_of(page, episodes, [CLEAN], options={}))
+    page.target = target
+    assert len({known, *others}) == 6

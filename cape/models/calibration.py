@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from cape.data.skeletons import read_sigmas
 from cape.errors import DataError, UsageError
@@ -36,8 +36,14 @@ class Verdict(NamedTuple):
     """Expected accuracy of each keypoint; 0 where none was asked for."""
     presence: Float[Tensor, "B K"]
     """Probability that the picture shows it."""
-    confidence: Float[Tensor, "B"]
-    """Expected accuracy of the pose: that of its keypoints, weighed by their presence."""
+    mask: Bool[Tensor, "B K"]
+    """Keypoints that were asked for."""
+
+    def confidence(self, rule: Rule = "soft") -> Float[Tensor, "B"]:
+        """Expected accuracy of the poses, of those of which nothing was asked 0; see `evaluation.aggregation`."""
+        told = (each.double().cpu().numpy() for each in (self.scores, self.presence))
+        pose = np.nan_to_num(aggregate(*told, rule=rule, asked=self.mask.cpu().numpy()))
+        return torch.from_numpy(pose).to(self.scores)
 
 
 @MODELS.register_module()
@@ -45,7 +51,7 @@ class CalibratedPose(BaseModel):
     """CCNet around any pose network.
 
     Args:
-        network: The page whose answers are judged; it is frozen.
+        network: The page whose answers are judged, or how to build it; it is frozen.
         reader: Which part of it to look at, see `models.readers`.
         head: Judges; its sizes are filled in. See `models.heads.confidence`.
         metric: What a confidence is the expectation of: similarity, or being near enough; see `evaluation.targets`.
@@ -65,7 +71,7 @@ class CalibratedPose(BaseModel):
     def __init__(
         self,
         *,
-        network: dict,
+        network: dict | nn.Module,
         reader: dict,
         head: dict,
         metric: Metric = "pck",
@@ -85,7 +91,8 @@ class CalibratedPose(BaseModel):
         self.loss: Regression = loss
         self.presence_weight = presence_weight
         self.aggregation: Rule = aggregation
-        self.network = MODELS.build(network).requires_grad_(False).eval()
+        built = network if isinstance(network, nn.Module) else MODELS.build(network)
+        self.network: Any = built.requires_grad_(False).eval()
         self.reader = MODELS.build(reader)
         sizes = {
             "keypoints": self.reader.keypoints_of(self.network),
@@ -119,7 +126,8 @@ class CalibratedPose(BaseModel):
             return self.losses(self.head(evidence), evidence.mask, outcome)
         if mode == "predict":
             verdict = self.judge((evidence,))
-            fields = (verdict.scores, verdict.presence, verdict.confidence, *outcome, evidence.mask, group, row)
+            pose = verdict.confidence(self.aggregation)
+            fields = (verdict.scores, verdict.presence, pose, *outcome, evidence.mask, group, row)
             return [Judged(*each) for each in zip(*(field.cpu() for field in fields), strict=True)]
         return self.head(evidence)
 
@@ -170,9 +178,7 @@ class CalibratedPose(BaseModel):
         scores = torch.stack([self.recalibrated(each.accuracy.sigmoid()) for each in heard]).mean(dim=0)
         presence = torch.stack([each.presence.sigmoid() for each in heard]).mean(dim=0)
         mask = views[0].mask
-        told = (each.double().cpu().numpy() for each in (scores, presence))
-        pose = np.nan_to_num(aggregate(*told, rule=self.aggregation, asked=mask.cpu().numpy()))
-        return Verdict(scores * mask, presence * mask, torch.from_numpy(pose).to(scores))
+        return Verdict(scores * mask, presence * mask, mask)
 
     @torch.no_grad()
     def told(self, seen: Observation) -> tuple[Float[np.ndarray, "N"], Float[np.ndarray, "N"]]:
@@ -229,7 +235,7 @@ class CalibratedPose(BaseModel):
             )
         rates = [outcome.accuracy[labelled].mean(), outcome.labelled[known].float().mean()]
         biases = torch.stack(rates).clamp(0.01, 0.99).logit()
-        *_, last = (each for each in self.head.modules() if isinstance(each, torch.nn.Linear))
+        *_, last = (each for each in self.head.modules() if isinstance(each, nn.Linear))
         last.bias.copy_(biases.to(last.bias).repeat(len(last.bias) // 2))
 
 

@@ -150,8 +150,8 @@ def _map_cues(found: Found, scale: float | Tensor) -> tuple[Float[Tensor, "B K"]
 
 def _fits(tokens: Tokens, there: Float[Tensor, "B K C"]) -> Float[Tensor, "B R"]:
     """Mean cosine similarity of each way to see the support with what was found."""
-    similar = (F.normalize(tokens.appearance, dim=-1) * there[:, None]).sum(dim=-1) * tokens.shown
-    return similar.sum(dim=2) / tokens.shown.sum(dim=2).clamp_min(1)
+    alike = torch.einsum("brkc,bkc->brk", tokens.appearance, there) / tokens.appearance.norm(dim=-1).clamp_min(1e-12)
+    return (alike * tokens.shown).sum(dim=2) / tokens.shown.sum(dim=2).clamp_min(1)
 
 
 def _feature_cues(
@@ -161,7 +161,8 @@ def _feature_cues(
     """Cosine, rival, mixed."""
     alike = appearance @ there.transpose(1, 2)  # of keypoint j of the prompt with what was found for keypoint k
     cosine = alike.diagonal(dim1=1, dim2=2)
-    anywhere = (appearance @ F.normalize(feature.flatten(2), dim=1)).amax(dim=-1)
+    cells = feature.flatten(2)
+    anywhere = (appearance @ cells / cells.norm(dim=1, keepdim=True).clamp_min(1e-12)).amax(dim=-1)
     own = torch.eye(alike.shape[1], dtype=torch.bool, device=alike.device)
     others = alike.masked_fill(own | ~clicked[:, :, None], -1).amax(dim=1)
     return cosine * clicked, (anywhere - cosine) * clicked, (others - cosine) * clicked
