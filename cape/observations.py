@@ -88,7 +88,8 @@ def identity_of(
         damages: Of its prompts.
         options: Of the network; some leave no trace in its weights.
     """
-    told = (sorted(options.items()), data.digest(), list(damages), page.head.reads_maps)
+    kept = (type(page.head).__name__, getattr(page.head, "cells", None))  # what it condenses maps to
+    told = (sorted(options.items()), data.digest(), list(damages), kept)
     found = hashlib.sha256(repr(told).encode())
     found.update(repr((type(page.target).__name__, sorted(vars(page.target).items()))).encode())
     found.update(Path(inspect.getfile(type(page.reader))).read_bytes())
