@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "cape").rglob("*.py"))
 MAX_FILE, MAX_MEDIAN, MAX_FUNCTION, MAX_NESTING = 350, 180, 60, 4
 
-PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "heads")}
+PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "heads", "lifters")}
 # Lowest first. A module may import its own layer's folder-mates and anything below, nothing above.
 LAYERS = [
     {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs", "ablations"},
