@@ -41,7 +41,7 @@ LAYERS = [
         "evaluation.report",
         "evaluation.fewshot",
     },
-    {"checkpoints", "counting", "released", "visualize", "formats", "runs", "prompting", "weights"},
+    {"checkpoints", "counting", "released", "released_lifters", "visualize", "formats", "runs", "prompting", "weights"},
     {"features", "figures", "loading", "prediction"},
     {"inference", "export", "complexity", "complexity_wholebody", "human", "maps", "search"},
     {"loops"},
