@@ -17,11 +17,13 @@ MAX_FILE, MAX_MEDIAN, MAX_FUNCTION, MAX_NESTING = 350, 180, 60, 4
 PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "heads", "lifters")}
 # Lowest first. A module may import its own layer's folder-mates and anything below, nothing above.
 LAYERS = [
-    {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs", "ablations"},
+    {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs", "ablations", "cameras"},
     {
         "data",
         "losses",
         "evaluation.pck",
+        "evaluation.pose3d",
+        "evaluation.structure",
         "evaluation.comparison",
         "evaluation.interventions",
         "evaluation.protocol",
@@ -41,7 +43,7 @@ LAYERS = [
         "evaluation.report",
         "evaluation.fewshot",
     },
-    {"checkpoints", "counting", "released", "visualize", "formats", "runs", "prompting", "weights"},
+    {"checkpoints", "counting", "released", "released_lifters", "visualize", "formats", "runs", "prompting", "weights"},
     {"features", "figures", "loading", "prediction"},
     {"inference", "export", "complexity", "complexity_wholebody", "human", "maps", "search"},
     {"loops"},

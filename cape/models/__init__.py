@@ -1,8 +1,8 @@
 """Models: pages compose, parts compute.
 
 A page (`fewshot`, `wholebody`, `baselines`) is a whole method and holds no arithmetic beyond gluing. Parts are in
-folders with one signature each (`encoders`, `fusion`, `graphs`, `heads`), or small shared files beside the pages
-(`layers`, `affine`, `turning`); a part imports no page and no other folder.
+folders with one signature each (`encoders`, `fusion`, `graphs`, `heads`, `lifters`), or small shared files beside
+the pages (`layers`, `affine`, `turning`); a part imports no page and no other folder.
 """
 
 from cape.models.encoders import KeypointEmbedding, SupportEncoder, TextEncoder, VisualEncoder
@@ -10,6 +10,7 @@ from cape.models.fewshot import FewShotPose
 from cape.models.fusion import CMAA, CosinePrior, Decision, Matching, TurnedFit
 from cape.models.graphs import CausalIntervention, GraphFeedForward, HierarchicalGraph
 from cape.models.heads import KeypointDecoder, SimCCHead
+from cape.models.lifters import ForeignLifter, MixSTE, SemGCN, SimpleBaseline, VideoPose
 from cape.models.wholebody import WholeBodyPose
 
 __all__ = [
@@ -18,15 +19,20 @@ __all__ = [
     "CosinePrior",
     "Decision",
     "FewShotPose",
+    "ForeignLifter",
     "GraphFeedForward",
     "HierarchicalGraph",
     "KeypointDecoder",
     "KeypointEmbedding",
     "Matching",
+    "MixSTE",
+    "SemGCN",
     "SimCCHead",
+    "SimpleBaseline",
     "SupportEncoder",
     "TextEncoder",
     "TurnedFit",
+    "VideoPose",
     "VisualEncoder",
     "WholeBodyPose",
 ]

@@ -11,6 +11,14 @@ lifter: `forward(points [B, T, J, 2]) -> [B, T, J, 3]`, screen coordinates to me
     - a net of fixed length (MixSTE) cuts T into windows of `frames`; the last is filled up by repeating its last frame.
 
     The attribute `joints: int` is J. Points of another J, or of no frame, are a UsageError; that they are finite is
-    checked where data are read and not in a forward. No lifter pins the root at 0 unless it says so (SimpleBaseline with
-    `root`): metrics and losses subtract it on both sides, or do not, as their own docstrings say.
+    checked where data are read and not in a forward. No lifter pins the root at 0 unless it says so (SimpleBaseline
+    with `root`): metrics and losses subtract it on both sides, or do not, as their own docstrings say.
 """
+
+from cape.models.lifters.foreign import ForeignLifter
+from cape.models.lifters.mixste import MixSTE
+from cape.models.lifters.semgcn import SemGCN
+from cape.models.lifters.simple_baseline import SimpleBaseline
+from cape.models.lifters.videopose import VideoPose
+
+__all__ = ["ForeignLifter", "MixSTE", "SemGCN", "SimpleBaseline", "VideoPose"]
