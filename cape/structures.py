@@ -222,3 +222,14 @@ class Lift(NamedTuple):
     terms of the lens; zeros where the data set does not say."""
     row: Int64[Tensor, "*B"] | int
     """Of the data set's windows."""
+
+
+class Lifted(NamedTuple):
+    """What a lifter says of a window."""
+
+    joints: Float[Tensor, "T J 3"]
+    """Metres, as in `Lift`."""
+    energy: Float[Tensor, "T"]
+    """How implausible each frame's pose is, see `Lifting.plausibility`; NaN where nothing judges it."""
+    row: int
+    """The window's, as in `Lift`."""

@@ -1,4 +1,4 @@
-"""What a lifter learns from the truth alone: places, motion, and the explicit structure that SEAL-pose is compared to."""
+"""What a lifter learns from the truth alone: places, motion, and the explicit structure to compare SEAL-pose with."""
 
 from typing import Literal
 

@@ -5,25 +5,32 @@ folders with one signature each (`encoders`, `fusion`, `graphs`, `heads`, `lifte
 the pages (`layers`, `affine`, `turning`); a part imports no page and no other folder.
 """
 
+from cape.models.critic import Critic
 from cape.models.encoders import KeypointEmbedding, SupportEncoder, TextEncoder, VisualEncoder
+from cape.models.energies import GraphEnergy, MLPEnergy
 from cape.models.fewshot import FewShotPose
 from cape.models.fusion import CMAA, CosinePrior, Decision, Matching, TurnedFit
 from cape.models.graphs import CausalIntervention, GraphFeedForward, HierarchicalGraph
 from cape.models.heads import KeypointDecoder, SimCCHead
 from cape.models.lifters import ForeignLifter, MixSTE, SemGCN, SimpleBaseline, VideoPose
+from cape.models.lifting import Lifting
 from cape.models.wholebody import WholeBodyPose
 
 __all__ = [
     "CMAA",
     "CausalIntervention",
     "CosinePrior",
+    "Critic",
     "Decision",
     "FewShotPose",
     "ForeignLifter",
+    "GraphEnergy",
     "GraphFeedForward",
     "HierarchicalGraph",
     "KeypointDecoder",
     "KeypointEmbedding",
+    "Lifting",
+    "MLPEnergy",
     "Matching",
     "MixSTE",
     "SemGCN",

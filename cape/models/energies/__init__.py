@@ -1,9 +1,9 @@
 """Loss-nets: how implausible a pose is in three dimensions, given what is seen of it (SEAL-pose, specification §3).
 
 energy: `forward(points [*B, J, 2], joints [*B, J, 3]) -> [*B]`, one number a pose, the lower the more plausible; screen
-    coordinates and metres as in `structures.Lift`. Any axes may come before J, a batch or a batch of windows: every pose
-    is judged for itself, as the official code does by folding frames into the batch. The attribute `joints: int` is J;
-    poses of another J are a UsageError.
+    coordinates and metres as in `structures.Lift`. Any axes may come before J, a batch or a batch of windows: every
+    pose is judged for itself, as the official code does by folding frames into the batch. The attribute `joints: int`
+    is J; poses of another J are a UsageError.
 
     Four mechanisms by which points and pose meet, `inputs` (appendix A.7):
 

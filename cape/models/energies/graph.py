@@ -1,7 +1,7 @@
 """The graph loss-net: a small Graphormer over the joints of a skeleton."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -66,7 +66,8 @@ class GraphEnergy(nn.Module):
         if width % heads or layers < 1:
             got, fix = f"{width}, {heads} and {layers}", "Say 256, 8 and 6."
             raise UsageError("width, heads, layers", expected="heads that divide the width", got=got, fix=fix)
-        self.joints, self.inputs = joints, inputs
+        self.joints = joints
+        self.inputs: Inputs = inputs
         self.numbers = nn.Embedding(joints, EMBEDDED) if node_id == "embed32" else None
         told = joints if self.numbers is None else EMBEDDED
         self.project = nn.ModuleList(nn.Linear(each + told, width) for each in WIDTHS[inputs])
@@ -84,7 +85,8 @@ class GraphEnergy(nn.Module):
             UsageError: Poses of another skeleton.
         """
         check_poses(points, joints, count=self.joints)
-        axes, points, joints = joints.shape[:-2], points.flatten(0, -3), joints.flatten(0, -3)
+        axes = joints.shape[:-2]
+        points, joints = points.reshape(-1, self.joints, 2), joints.reshape(-1, self.joints, 3)
         bias = self.bias()
         seen = inputs_of(self.inputs, points, joints)
         found = [self._descriptor(layer, each, bias) for layer, each in zip(self.project, seen, strict=True)]
@@ -94,13 +96,15 @@ class GraphEnergy(nn.Module):
         return energy.reshape(axes)
 
     def _descriptor(
-        self, project: nn.Module, seen: Float[Tensor, "B J _"], bias: Float[Tensor, "H J J"]
+        self, project: Any, seen: Float[Tensor, "B J _"], bias: Float[Tensor, "H _ _"]
     ) -> Float[Tensor, "B D"]:
         """The virtual node after all blocks."""
         # A linear layer of [coordinates, number of the joint], whose second half is the same for every pose
         count = seen.shape[-1]
         weight, offset = project.weight, project.bias
-        told = weight[:, count:].T if self.numbers is None else functional.linear(self.numbers.weight, weight[:, count:])
+        told = (
+            weight[:, count:].T if self.numbers is None else functional.linear(self.numbers.weight, weight[:, count:])
+        )
         nodes = functional.linear(seen, weight[:, :count]) + (told + offset)
         tokens = torch.cat([self.virtual.expand(len(nodes), 1, -1), nodes], dim=1)  # [B, 1 + J, D]
         *blocks, last = self.blocks
@@ -185,7 +189,7 @@ class GraphBias(nn.Module):
         self.register_buffer("terms", torch.as_tensor(stacked), persistent=False)
         self.scale = nn.Parameter(torch.tensor(starts)) if starts else None
 
-    def forward(self) -> Float[Tensor, "H J J"]:
+    def forward(self) -> Float[Tensor, "H _ _"]:
         """The bias, 1 + J by 1 + J for each head."""
         bias = self.terms.new_zeros(1, *self.kinds.shape)
         if self.table is not None:

@@ -26,7 +26,8 @@ class MLPEnergy(nn.Module):
         self, *, joints: int = 17, width: int = 1024, stages: int = 2, dropout: float = 0.5, inputs: Inputs = "early"
     ) -> None:
         super().__init__()
-        self.joints, self.inputs = joints, inputs
+        self.joints = joints
+        self.inputs: Inputs = inputs
         self.first = nn.ModuleList(_layer(each * joints, width, dropout) for each in WIDTHS[inputs])
         self.stages = nn.ModuleList(
             nn.Sequential(_layer(width, width, dropout), _layer(width, width, dropout)) for _ in range(stages)
@@ -41,7 +42,8 @@ class MLPEnergy(nn.Module):
             UsageError: Poses of another skeleton.
         """
         check_poses(points, joints, count=self.joints)
-        axes, points, joints = joints.shape[:-2], points.flatten(0, -3), joints.flatten(0, -3)
+        axes = joints.shape[:-2]
+        points, joints = points.reshape(-1, self.joints, 2), joints.reshape(-1, self.joints, 3)
         seen = inputs_of(self.inputs, points, joints)
         found = [self._descriptor(layer, each) for layer, each in zip(self.first, seen, strict=True)]
         energy = self.last(*found).squeeze(-1)
