@@ -168,7 +168,7 @@ class Critic(nn.Module):
         right, false = energies[0].expand(count, -1), energies[1 : 1 + count]  # [R, M]
 
         counts = batch.mask[mask]
-        distance = pose_distance(wrong[:count].detach(), truth)
+        distance = pose_distance(wrong[:count].detach(), truth.expand(count, -1, -1, -1))
         losses = self._ranking(*(each[:, counts] for each in (right, false, distance)))
         if errors is not None:
             losses["loss_pair"] = self.pair_weight * self._order(wrong[count:].detach(), energies[1 + count :], errors)
@@ -176,7 +176,7 @@ class Critic(nn.Module):
             judged = truth if self.pair == "smooth" else wrong[0].detach()
             losses["loss_pair"] = self.pair_weight * self._windows(false[0], judged, batch.mask)
         if self.penalty:
-            losses["loss_slope"] = self.penalty * slope_penalty(false, wrong)
+            losses["loss_slope"] = self.penalty * slope_penalty(energies[1:], wrong)
         return losses
 
     def _taught(self, points: Tensor, poses: Tensor, truth: Tensor) -> Float[Tensor, "*B"]:

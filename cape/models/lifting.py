@@ -275,7 +275,7 @@ def _frozen(critic: nn.Module) -> Iterator[None]:
             each.requires_grad_(True)
 
 
-def _check_numbers(**numbers: float) -> None:
+def _check_numbers(**numbers: float | int) -> None:
     for name, value in numbers.items():
         if not 0 <= value < float("inf"):
             raise UsageError(name, expected="a finite number of at least 0", got=str(value), fix="Say 0 for none.")
