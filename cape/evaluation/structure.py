@@ -152,7 +152,7 @@ def ordering(energies: Float[np.ndarray, "N"], errors: Mapping[str, Float[np.nda
     """Kendall's τ of energies against each of several errors of the same frames (SEAL-pose §5.4)."""
     found = {}
     for name, values in errors.items():
-        tau = float(kendalltau(energies, values)[0])
+        tau = np.asarray(kendalltau(energies, values), dtype=np.float64)[0].item()
         found[name] = Ordering(tau, 50 * (tau + 1))
     return found
 
