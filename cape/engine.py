@@ -14,16 +14,17 @@ from mmengine.dist import is_distributed
 from torch.utils.data import DataLoader
 
 from cape.checkpoints import load_weights, read_header
-from cape.configuration import built, told
+from cape.configuration import built, kind_of, told
 from cape.errors import DataError, UsageError
 from cape.features import Progress, find_device, silent
 from cape.hooks import TimeBudget
 from cape.loaders import account, make_data, make_loaders
 from cape.models.encoders.visual import load_pretrained
 from cape.models.fewshot import FewShotPose
+from cape.models.lifting import Lifting
 from cape.models.wholebody import WholeBodyPose
 from cape.registry import MODELS
-from cape.runner import EpisodeRunner, join
+from cape.runner import EpisodeRunner, join, optimised_parts
 from cape.runs import claim, identity
 
 
@@ -82,7 +83,7 @@ def load_model(
     return model.eval()
 
 
-def load_start(model: FewShotPose | WholeBodyPose, config: Config, *, download: bool = False) -> None:
+def load_start(model: FewShotPose | WholeBodyPose | Lifting, config: Config, *, download: bool = False) -> None:
     """Fill a model with the weights that its training starts from.
 
     `start_from` is a checkpoint of the whole model; where children are frozen, it need have no others.
@@ -96,6 +97,10 @@ def load_start(model: FewShotPose | WholeBodyPose, config: Config, *, download: 
     wanted = config.backbone_weights
     if isinstance(model, WholeBodyPose):
         _load_people_start(model, config)
+        return
+    if isinstance(model, Lifting):
+        if config.start_from is not None:
+            load_weights(model, Path(config.start_from))
         return
     if config.start_from is None and set(model.frozen) - {"visual"}:
         raise UsageError(
@@ -155,11 +160,15 @@ def make_runner(
         raise UsageError("--amp", expected="a GPU", got="none", fix="Leave it out on a CPU.")
     if launcher == "none" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("torchrun", expected="--launcher pytorch", got="none", fix="Add it: the processes must meet.")
+    if launcher != "none" and kind_of(config) == "lifting":
+        fix = "Leave --launcher out: a lifter is small."
+        raise UsageError("--launcher", expected="one process for a lifter", got=launcher, fix=fix)
     if launcher != "none" and not is_distributed():
         join()
     config = copy.deepcopy(config)
     if amp:  # before the claim: a run of one precision is not resumed in the other
-        config.optim_wrapper["type"] = "AmpOptimWrapper"
+        for part in (optimised_parts(config.optim_wrapper) or {"": config.optim_wrapper}).values():
+            part["type"] = "AmpOptimWrapper"
     model = make_model(config, download=download)
     load_start(model, config, download=download)
     data = make_data(config, model)
@@ -173,10 +182,12 @@ def make_runner(
 
 
 def _runner(
-    config: Config, model: FewShotPose | WholeBodyPose, loaders: Mapping[str, DataLoader], *, work_dir: Path,
+    config: Config, model: FewShotPose | WholeBodyPose | Lifting, loaders: Mapping[str, DataLoader], *, work_dir: Path,
     resume: bool, launcher: str,
 ) -> EpisodeRunner:  # fmt: skip
-    for schedule in config.get("param_scheduler") or ():
+    schedules = config.get("param_scheduler") or []
+    several = schedules.values() if isinstance(schedules, dict) else [schedules]
+    for schedule in (each for some in several for each in some):
         if schedule.get("by_epoch") and schedule["type"] == "OneCycleLR":
             schedule.setdefault("total_steps", config.train_cfg.max_epochs)
     hooks = [*config.get("custom_hooks", [])]

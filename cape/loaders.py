@@ -1,4 +1,4 @@
-"""Data of a training run: data sets and loaders of a config, for a page of either kind."""
+"""Data of a training run: data sets and loaders of a config, for a page of any kind."""
 
 import inspect
 from collections.abc import Mapping
@@ -13,20 +13,29 @@ from torch.utils.data import DataLoader
 
 from cape.configuration import built, told, unknown_key
 from cape.data.episodes import Episodes
+from cape.data.lifting import LiftingData
 from cape.data.people import PersonCrops
+from cape.data.skeletons import read_skeleton
 from cape.errors import UsageError
 from cape.features import Progress, find_device, make_bank
 from cape.models.fewshot import FewShotPose
+from cape.models.lifting import Lifting
 from cape.models.wholebody import WholeBodyPose
 from cape.registry import DATASETS
+from cape.structures import Lift
+
+PATHS = ("path", "poses", "keypoints", "cameras", "metadata")
+"""Options of readers of motion that are files."""
 
 
-def make_data(config: Config, model: FewShotPose | WholeBodyPose) -> dict[str, Any]:
+def make_data(config: Config, model: FewShotPose | WholeBodyPose | Lifting) -> dict[str, Any]:
     """What a model trains on and what it is chosen by, "train" and "val".
 
     Raises:
         CapeError: Something about the data or the keys is wrong.
     """
+    if isinstance(model, Lifting):
+        return {subset: make_lifting(config, subset) for subset in ("train", "val")}
     make = make_people if isinstance(model, WholeBodyPose) else make_episodes
     return {subset: make(config, subset, size=_size(model)) for subset in ("train", "val")}
 
@@ -59,6 +68,28 @@ def make_people(config: Config, subset: str, *, size: tuple[int, int] | None = N
             got=f"{tuple(crops.size)} with those of {crops.source.skeleton}", fix="Make data and model agree.",
         )  # fmt: skip
     return crops
+
+
+def make_lifting(config: Config, subset: str) -> LiftingData:
+    """The windows of "train" or "val". Paths of files are relative to `data_root`.
+
+    Raises:
+        CapeError: Something about the data or the keys is wrong, or its joints are not the model's.
+    """
+    options = dict(config[f"{subset}_dataloader"].dataset)
+    source = dict(options["source"])
+    for key in PATHS:
+        if isinstance(source.get(key), str) and config.data_root is not None:
+            source[key] = str(Path(config.data_root).expanduser() / source[key])
+    options["source"] = built(DATASETS, source, where=f"{subset}_dataloader.dataset.source")
+    data = built(DATASETS, options, where=f"{subset}_dataloader.dataset")
+    wanted = read_skeleton(config.model.get("skeleton", "coco"))
+    if data.skeleton.names != wanted.names:
+        raise UsageError(
+            f"{subset}_dataloader.dataset", expected=f"the {len(wanted)} joints of {config.model.skeleton}",
+            got=f"{len(data.skeleton)}, {', '.join(data.skeleton.names[:3])}, ...", fix="Make data and model agree.",
+        )  # fmt: skip
+    return data
 
 
 def make_episodes(config: Config, subset: str, *, size: int) -> Episodes:
@@ -108,7 +139,11 @@ def _with_facts(registry: Any, options: Mapping[str, Any], facts: Mapping[str, A
     return {**{key: value for key, value in facts.items() if key in known}, **options}
 
 
-def make_loader(data: Episodes | PersonCrops, options: Mapping[str, Any], *, seed: int) -> DataLoader:
+def _as_it_is(batch: Lift) -> Lift:
+    return batch
+
+
+def make_loader(data: Episodes | PersonCrops | LiftingData, options: Mapping[str, Any], *, seed: int) -> DataLoader:
     """A loader whose order depends on seed and epoch alone, and which leaves torch's global generator as it was."""
     rest = {key: value for key, value in options.items() if key not in ("dataset", "sampler", "collate_fn")}
     if not rest.get("num_workers"):
@@ -118,14 +153,14 @@ def make_loader(data: Episodes | PersonCrops, options: Mapping[str, Any], *, see
         return DataLoader(
             data,
             sampler=DefaultSampler(data, seed=seed, **sampler),
-            collate_fn=FUNCTIONS.get(options["collate_fn"]["type"]),
+            collate_fn=_as_it_is if isinstance(data, LiftingData) else FUNCTIONS.get(options["collate_fn"]["type"]),
             generator=torch.Generator(),
             **rest,
         )
 
 
 def make_loaders(
-    config: Config, model: FewShotPose | WholeBodyPose, data: Mapping[str, Any], progress: Progress
+    config: Config, model: FewShotPose | WholeBodyPose | Lifting, data: Mapping[str, Any], progress: Progress
 ) -> dict[str, DataLoader]:
     """Loaders of both; pictures that a frozen encoder looks at are encoded now, once."""
     for subset, part in data.items():
@@ -157,8 +192,10 @@ def _bank(config: Config, model: FewShotPose, episodes: Episodes, subset: str, p
     )
 
 
-def account(model: FewShotPose | WholeBodyPose, data: Mapping[str, Any]) -> list[str]:
+def account(model: FewShotPose | WholeBodyPose | Lifting, data: Mapping[str, Any]) -> list[str]:
     """What a run learns from or is chosen by, line by line."""
+    if isinstance(model, Lifting):
+        return [_account_lifting(subset, part) for subset, part in data.items()]
     if isinstance(model, WholeBodyPose):
         return [f"{subset}: {len(part)} people, {part.source.skeleton}" for subset, part in data.items()]
     lines = [_account(subset, part) for subset, part in data.items()]
@@ -168,6 +205,12 @@ def account(model: FewShotPose | WholeBodyPose, data: Mapping[str, Any]) -> list
     if model.decision_share:
         lines.append(f"of the training categories these teach the decision alone: {_held(model, data['train'])}")
     return lines
+
+
+def _account_lifting(subset: str, data: LiftingData) -> str:
+    subjects = ", ".join(dict.fromkeys(clip.subject for clip in data.clips))
+    frames = sum(int(clip.counted.sum()) for clip in data.clips)
+    return f"{subset}: {len(data)} windows of {data.window}, {frames} frames in {len(data.clips)} clips of {subjects}"
 
 
 def _held(model: FewShotPose, episodes: Episodes) -> str:

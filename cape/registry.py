@@ -44,7 +44,10 @@ def build(cfg: Any, registry: Registry, default_args: Any = None) -> Any:
 DATASETS = Registry("dataset", build_func=build, parent=mmengine.DATASETS, scope="cape", locations=["cape.data"])
 MODELS = Registry("model", build_func=build, parent=mmengine.MODELS, scope="cape", locations=["cape.models"])
 METRICS = Registry(
-    "metric", parent=mmengine.METRICS, scope="cape", locations=["cape.evaluation.fewshot", "cape.evaluation.wholebody"]
+    "metric",
+    parent=mmengine.METRICS,
+    scope="cape",
+    locations=["cape.evaluation.fewshot", "cape.evaluation.lifting", "cape.evaluation.wholebody"],
 )
 HOOKS = Registry("hook", parent=mmengine.HOOKS, scope="cape", locations=["cape.hooks", "cape.averaging"])
 LOOPS = Registry("loop", parent=mmengine.LOOPS, scope="cape", locations=["cape.loops"])

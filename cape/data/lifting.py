@@ -1,5 +1,7 @@
 """LiftingData: windows of motion for lifters."""
 
+import hashlib
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -84,6 +86,22 @@ class LiftingData(Dataset):
             raise IndexError(index)  # ends a plain loop over the data set
         batch = self.batch(torch.tensor([index % len(self)]))
         return Lift(*(each[0] for each in batch[:-1]), row=index % len(self))
+
+    def __getitems__(self, indices: Sequence[int]) -> Lift:
+        """What torch's loaders ask for where a data set has it: a whole batch, collated already."""
+        return self.batch(torch.tensor(indices))
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """What a metric has to know."""
+        return {"skeleton": self.skeleton, "root": self.root}
+
+    def digest(self) -> str:
+        """A hash of all frames, and of how they are cut."""
+        found = hashlib.sha256(repr((self.skeleton, self.root, self.window, self._centre, self.mirror)).encode())
+        for each in (self._start, self._points, self._joints, self._counted):
+            found.update(each.contiguous().numpy().tobytes())
+        return found.hexdigest()
 
     def batch(self, rows: Int64[Tensor, "B"], *, mirror: Bool[Tensor, "B"] | None = None) -> Lift:
         """Many windows at once: what collating them one by one gives, some hundred times faster.
