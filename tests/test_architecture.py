@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "cape").rglob("*.py"))
 MAX_FILE, MAX_MEDIAN, MAX_FUNCTION, MAX_NESTING = 350, 180, 60, 4
 
-PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "heads", "lifters")}
+PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "energies", "heads", "lifters")}
 # Lowest first. A module may import its own layer's folder-mates and anything below, nothing above.
 LAYERS = [
     {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs", "ablations", "cameras"},
@@ -38,6 +38,7 @@ LAYERS = [
         "models",
         "models.baselines",
         "models.fewshot",
+        "models.lifting",
         "models.wholebody",
         "evaluation",
         "evaluation.report",
@@ -53,7 +54,7 @@ LAYERS = [
     {"runner"},
     {"loaders"},
     {"engine"},
-    {"predictor", "persons"},
+    {"predictor", "persons", "lifters"},
     {"analyses"},
     {"contenders"},
     {"annotator"},
@@ -107,7 +108,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 
 def test_model_parts_import_no_page_and_no_other_folder() -> None:
-    pages = {"models.baselines", "models.fewshot", "models.wholebody"}
+    pages = {"models.baselines", "models.fewshot", "models.lifting", "models.wholebody"}
     for path in MODULES:
         module = name_of(path)
         if not module.startswith("models.") or path.name == "__init__.py":

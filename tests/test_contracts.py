@@ -17,6 +17,8 @@ EXAMPLES = {
         "support": {"type": "SupportEncoder"},
         "text": {"type": "TextEncoder"},
     },
+    "Critic": {"energy": {"type": "GraphEnergy"}},
+    "Lifting": {"lifter": {"type": "SimpleBaseline"}, "critic": {"energy": {"type": "MLPEnergy"}}},
     "WholeBodyPose": {"backbone": {"type": "mmpose.CSPNeXt", "out_indices": (4,)}, "embedding": {}},
 }
 """What a constructor cannot do without."""

@@ -34,8 +34,8 @@ class LiftingErrors(BaseMetric):
 
     Means over frames that count: `MPJPE`, `P-MPJPE`, `N-MPJPE`, `PCK@150`, `AUC`, `LSE`, `LLE`, `BSLE`, the structure
     in the paper's definition. Of H3WB's 133 keypoints `whole`, `body`, `face`, `hands`, `face_aligned` and
-    `hands_aligned` as well. With a critic `energy`, and Kendall's τ of it against errors of the frames, `tau/MPJPE` and so on: what the
-    energy says about which frames are wrong.
+    `hands_aligned` as well. With a critic `energy`, and Kendall's τ of it against errors of the frames, `tau/MPJPE` and
+    so on: what the energy says about which frames are wrong.
 
     Args:
         collect_device: Where the results of several processes meet, as mmengine means it.
