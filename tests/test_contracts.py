@@ -17,6 +17,8 @@ EXAMPLES = {
         "support": {"type": "SupportEncoder"},
         "text": {"type": "TextEncoder"},
     },
+    "ForeignLifter": {"module": {"type": "SimpleBaseline"}, "joints": 16, "frames": 1},
+    "SemGCN": {"joints": 3, "edges": [(0, 1), (1, 2)]},
     "WholeBodyPose": {"backbone": {"type": "mmpose.CSPNeXt", "out_indices": (4,)}, "embedding": {}},
 }
 """What a constructor cannot do without."""
