@@ -217,7 +217,7 @@ def entry(content: Any, where: str, *keys: str) -> Any:
     for key in keys:
         if not isinstance(content, Mapping) or key not in content:
             known = ", ".join(map(str, list(content)[:6])) if isinstance(content, Mapping) else type(content).__name__
-            raise _bad(where, f"an entry `{key}`", known, "Give the file of this data set and schema.")
+            raise _bad(where, f"an entry `{key}`", known or "nothing", "Give the file of this data set and schema.")
         content = content[key]
     return content
 
