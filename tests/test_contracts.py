@@ -18,7 +18,9 @@ EXAMPLES = {
         "text": {"type": "TextEncoder"},
     },
     "Critic": {"energy": {"type": "GraphEnergy"}},
+    "ForeignLifter": {"module": {"type": "SimpleBaseline"}, "joints": 16, "frames": 1},
     "Lifting": {"lifter": {"type": "SimpleBaseline"}, "critic": {"energy": {"type": "MLPEnergy"}}},
+    "SemGCN": {"joints": 3, "edges": [(0, 1), (1, 2)]},
     "WholeBodyPose": {"backbone": {"type": "mmpose.CSPNeXt", "out_indices": (4,)}, "embedding": {}},
 }
 """What a constructor cannot do without."""

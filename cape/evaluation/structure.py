@@ -167,7 +167,9 @@ class Bins(NamedTuple):
     """NaN in an empty bin."""
 
 
-def binned(errors: Mapping[str, Float[np.ndarray, "N"]], by: Float[np.ndarray, "N"], edges: Sequence[float]) -> Bins:
+def binned(
+    errors: Mapping[str, Float[np.ndarray, "N"]], by: Float[np.ndarray, "N"], edges: Sequence[float | int]
+) -> Bins:
     """Means of errors within bins of another figure of the same frames; frames outside the edges are left out.
 
     Compare two models with the same edges, and look at the counts: a mean over three frames says little.

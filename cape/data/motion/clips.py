@@ -1,7 +1,7 @@
 """Clips: what every reader of motion makes, and the checks that each of them passes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ class Clip(NamedTuple):
         return f"{self.subject} {self.action} {self.camera_name}"
 
 
+@runtime_checkable
 class Motion(Protocol):
     """A data set of motion, as `LiftingData` takes it."""
 
@@ -137,7 +138,7 @@ def _numbers(record: Recording, values: Any, what: str, joints: int, axes: int) 
     return array
 
 
-def _metre(poses: Sequence[tuple[str, Float[np.ndarray, "T J 3"]]], root: tuple[int, ...]) -> float:
+def _metre(poses: Sequence[tuple[str, Float[np.ndarray, "_ J 3"]]], root: tuple[int, ...]) -> float:
     """How many units of the file a metre has; every frame of every clip must say the same."""
     found: dict[str, tuple[str, int]] = {}
     for where, each in poses:
@@ -216,7 +217,7 @@ def entry(content: Any, where: str, *keys: str) -> Any:
     for key in keys:
         if not isinstance(content, Mapping) or key not in content:
             known = ", ".join(map(str, list(content)[:6])) if isinstance(content, Mapping) else type(content).__name__
-            raise _bad(where, f"an entry `{key}`", known, "Give the file of this data set and schema.")
+            raise _bad(where, f"an entry `{key}`", known or "nothing", "Give the file of this data set and schema.")
         content = content[key]
     return content
 

@@ -129,7 +129,11 @@ class H3WBJson:
                 str(path), expected="H3WB's annotations as JSON", got=f"{type(error).__name__}: {error}",
                 fix="Check the file.",
             ) from None  # fmt: skip
-        names = chosen(content, None, str(path))
+        if not isinstance(content, dict):
+            raise AnnotationError(
+                str(path), expected="an object of samples by id", got=type(content).__name__, fix="Give H3WB's file."
+            )
+        names = list(content)
         record = Recording(
             where=str(path),
             subject="",

@@ -141,7 +141,8 @@ def _seen(positions: Float[np.ndarray, "T J 3"], lens: Mapping[str, Any]) -> Flo
     turn = quaternion_rotation(torch.tensor(lens["orientation"], dtype=torch.float64)).numpy()
     # The cameras stand 4 to 6 m away: their own unit is as plain as the people's
     away = np.linalg.norm(place)
-    extent = np.median(np.linalg.norm(positions - positions[:, :1], axis=-1).max(axis=1))
+    extents = np.linalg.norm(positions - positions[:, :1], axis=-1).max(axis=1)
+    extent = np.median(extents) if len(extents) else 0.0
     place = place * (1 if (away > 100) == (extent > 100) else 0.001 if away > 100 else 1000)
     return (positions - place) @ turn
 
