@@ -110,7 +110,7 @@ class GraphEnergy(nn.Module):
         *blocks, last = self.blocks
         for block in blocks:
             tokens = block(tokens, bias)
-        return self.norm(last(tokens, bias, first=True).squeeze(1))
+        return self.norm(last.first(tokens, bias))
 
 
 class Block(nn.Module):
@@ -120,29 +120,41 @@ class Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query, self.mix = nn.Linear(width, width), nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
+        self.attend, self.mix = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.refine = MLP((width, round(width * ratio), width))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(
-        self, tokens: Float[Tensor, "B J D"], bias: Float[Tensor, "H J J"], *, first: bool = False
-    ) -> Float[Tensor, "B _ D"]:
-        """All tokens, or the first alone, which sees all others."""
-        normed = self.before(tokens)
-        if first:
-            tokens, asking, bias = tokens[:, :1], normed[:, :1], bias[:, :1]
-        else:
-            asking = normed
-        query, (key, value) = self._split(self.query(asking)), map(self._split, self.key_value(normed).chunk(2, dim=-1))
+    def forward(self, tokens: Float[Tensor, "B J D"], bias: Float[Tensor, "H J J"]) -> Float[Tensor, "B J D"]:
+        """All tokens."""
+        parts = self.attend(self.before(tokens)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = parts.permute(2, 0, 3, 1, 4).contiguous()  # [B, H, J, D / H] each
         # Not torch's fused kernel, through which a gradient penalty could not be differentiated
         weights = (query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2) + bias).softmax(dim=-1)
         seen = (self.dropout(weights) @ value).transpose(1, 2).flatten(2)
+        return self._refined(tokens, seen)
+
+    def first(self, tokens: Float[Tensor, "B J D"], bias: Float[Tensor, "H J J"]) -> Float[Tensor, "B D"]:
+        """The first token alone, which sees all others: the same numbers for a fraction of the work.
+
+        One query a head can be taken to the tokens, q' (W x) = (W' q)' x, instead of all tokens to their keys; and the
+        weighted mean of values is the value of the weighted mean.
+        """
+        normed = self.before(tokens)
+        asks, keys, values = self.attend.weight.unflatten(0, (3, self.heads, -1))  # [H, D / H, D] each
+        query_offset, key_offset, value_offset = self.attend.bias.unflatten(0, (3, self.heads, -1))
+        scale = keys.shape[1] ** -0.5
+        query = (torch.einsum("bd,hed->bhe", normed[:, 0], asks) + query_offset) * scale
+        asked = torch.einsum("bhe,hed->bhd", query, keys)
+        constant = (query * key_offset).sum(dim=-1, keepdim=True)  # changes no weight, as softmax sees differences
+        weights = (asked @ normed.transpose(-1, -2) + constant + bias[:, 0]).softmax(dim=-1)  # [B, H, J]
+        weights = self.dropout(weights)
+        seen = torch.einsum("bhd,hed->bhe", weights @ normed, values)
+        seen = seen + weights.sum(dim=-1, keepdim=True) * value_offset
+        return self._refined(tokens[:, 0], seen.flatten(1))
+
+    def _refined(self, tokens: Float[Tensor, "B *J D"], seen: Float[Tensor, "B *J D"]) -> Float[Tensor, "B *J D"]:
         tokens = tokens + self.dropout(self.mix(seen))
         return tokens + self.dropout(self.refine(self.between(tokens)))
-
-    def _split(self, values: Float[Tensor, "B J D"]) -> Float[Tensor, "B H J _"]:
-        return values.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 class GraphBias(nn.Module):

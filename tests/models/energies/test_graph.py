@@ -99,8 +99,8 @@ def test_without_a_bias_it_is_a_plain_transformer() -> None:
     with torch.no_grad():
         for mine, theirs in zip(energy.blocks, plain, strict=True):
             attention = theirs.self_attn
-            attention.in_proj_weight.copy_(torch.cat([mine.query.weight, mine.key_value.weight]))
-            attention.in_proj_bias.copy_(torch.cat([mine.query.bias, mine.key_value.bias]))
+            attention.in_proj_weight.copy_(mine.attend.weight)
+            attention.in_proj_bias.copy_(mine.attend.bias)
             for name, part in (
                 ("self_attn.out_proj", mine.mix), ("linear1", mine.refine[0]), ("linear2", mine.refine[2]),
                 ("norm1", mine.before), ("norm2", mine.between),
@@ -114,6 +114,13 @@ def test_without_a_bias_it_is_a_plain_transformer() -> None:
             tokens = layer(tokens)
         expected = energy.head(energy.norm(tokens)[:, 0]).squeeze(-1)
         torch.testing.assert_close(energy(points, joints), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_first_token_alone_is_the_first_of_all() -> None:
+    """With a bias, dropout drawn or not: what the last block leaves out is not read."""
+    energy = GraphEnergy(edges=EDGES, width=32, heads=4, layers=1, **OFFICIAL)
+    tokens, bias = torch.randn(6, 18, 32), energy.bias()
+    torch.testing.assert_close(energy.blocks[0].first(tokens, bias), energy.blocks[0](tokens, bias)[:, 0])
 
 
 def test_the_linear_bias_is_the_official_one() -> None:
