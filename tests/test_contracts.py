@@ -18,6 +18,7 @@ EXAMPLES = {
         "text": {"type": "TextEncoder"},
     },
     "ForeignLifter": {"module": {"type": "SimpleBaseline"}, "joints": 16, "frames": 1},
+    "Recentred": {"lifter": {"type": "SimpleBaseline"}},
     "SemGCN": {"joints": 3, "edges": [(0, 1), (1, 2)]},
     "WholeBodyPose": {"backbone": {"type": "mmpose.CSPNeXt", "out_indices": (4,)}, "embedding": {}},
 }
