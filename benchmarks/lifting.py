@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu on a machine that others use")
+    parser.add_argument("--rows", type=int, nargs="+", default=list(range(len(ENERGIES))), help="which loss-nets")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     clock = time.perf_counter if options.clock == "wall" else time.process_time
@@ -74,7 +75,7 @@ def main() -> None:
 
     model, optimisers = make(None)
     calls = {"SimpleBaseline": lambda: model.train_step(batch, optimisers)}
-    for name, energy in ENERGIES.items():
+    for name, energy in (list(ENERGIES.items())[row] for row in options.rows):
         judged, both = make(energy)
         calls[f"loss-net's step, {name}"] = taught(judged, both, batch)
         calls[f"Algorithm 1, {name}"] = lambda judged=judged, both=both: judged.train_step(batch, both)

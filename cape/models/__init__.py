@@ -12,7 +12,7 @@ from cape.models.fewshot import FewShotPose
 from cape.models.fusion import CMAA, CosinePrior, Decision, Matching, TurnedFit
 from cape.models.graphs import CausalIntervention, GraphFeedForward, HierarchicalGraph
 from cape.models.heads import KeypointDecoder, SimCCHead
-from cape.models.lifters import ForeignLifter, MixSTE, NearestPose, SemGCN, SimpleBaseline, VideoPose
+from cape.models.lifters import ForeignLifter, MixSTE, NearestPose, Recentred, SemGCN, SimpleBaseline, VideoPose
 from cape.models.lifting import Lifting
 from cape.models.wholebody import WholeBodyPose
 
@@ -34,6 +34,7 @@ __all__ = [
     "Matching",
     "MixSTE",
     "NearestPose",
+    "Recentred",
     "SemGCN",
     "SimCCHead",
     "SimpleBaseline",

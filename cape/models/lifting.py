@@ -9,7 +9,7 @@ only the lifter works; the critic's energy is there as a score of plausibility.
 """
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -106,8 +106,7 @@ class Lifting(BaseModel):
         self.register_buffer("weights", weights, persistent=False)
 
         facts = {"joints": count, "edges": edges}
-        known = set(inspect.signature(MODELS.get(lifter.get("type", "")) or dict).parameters)
-        self.lifter = MODELS.build({**lifter, **{key: value for key, value in facts.items() if key in known}})
+        self.lifter = MODELS.build(_filled(lifter, facts))
         self.seed = torch.initial_seed() ^ STREAM
         self.critic: Critic | None = None
         if critic is not None:
@@ -273,6 +272,16 @@ def _frozen(critic: nn.Module) -> Iterator[None]:
     finally:
         for each in learning:
             each.requires_grad_(True)
+
+
+def _filled(lifter: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a lifter, and of the one inside it, with the facts that their types know."""
+    kind = MODELS.get(lifter.get("type", ""))
+    known = set() if kind is None else set(inspect.signature(kind).parameters)
+    nested = {
+        key: _filled(value, facts) for key, value in lifter.items() if isinstance(value, dict) and "type" in value
+    }
+    return {**lifter, **nested, **{key: value for key, value in facts.items() if key in known}}
 
 
 def _check_numbers(**numbers: float | int) -> None:

@@ -1,6 +1,8 @@
 """Lengths of limbs and segments: the numbers of the specification (§11), invariances, the authors' variants."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,3 +169,10 @@ def test_bins() -> None:
 def test_bad_edges_are_refused(edges: list, refused) -> None:
     with refused(UsageError, "edges"):
         binned({}, np.zeros(2), edges)
+
+
+def test_human36m_is_symmetric(shared_data: Path) -> None:
+    """Table 4 gives its ground truth an LSE of 0.00."""
+    content = json.loads((shared_data / "pose3d_mini" / "h36m_sample.json").read_text())
+    poses = np.array(content["samples"]["S"])[..., :3]
+    assert lse(poses, limb_pairs(read_skeleton("human36m"))).max() < 0.005

@@ -143,12 +143,14 @@ def _metre(poses: Sequence[tuple[str, Float[np.ndarray, "_ J 3"]]], root: tuple[
     found: dict[str, tuple[str, int]] = {}
     for where, each in poses:
         sizes = np.linalg.norm(each - each[:, root].mean(axis=1, keepdims=True), axis=-1).max(axis=1)
+        known = False
         # A few strange frames are another error: of units there must be as many as a tenth
         for unit, (low, high, _) in _UNITS.items():
             frames = np.flatnonzero((sizes >= low) & (sizes <= high))
             if len(frames) >= max(1, len(sizes) / 10):
                 found.setdefault(unit, (where, int(frames[0])))
-        if not found:
+                known = True
+        if not known:
             got = f"people of the size {np.median(sizes):.4g}"
             raise _bad(where, "metres or millimetres", got, "Convert the file to one of them.")
     if len(found) > 1:

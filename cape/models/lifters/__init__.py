@@ -18,8 +18,9 @@ lifter: `forward(points [B, T, J, 2]) -> [B, T, J, 3]`, screen coordinates to me
 from cape.models.lifters.foreign import ForeignLifter
 from cape.models.lifters.mixste import MixSTE
 from cape.models.lifters.nearest import NearestPose
+from cape.models.lifters.recentred import Recentred
 from cape.models.lifters.semgcn import SemGCN
 from cape.models.lifters.simple_baseline import SimpleBaseline
 from cape.models.lifters.videopose import VideoPose
 
-__all__ = ["ForeignLifter", "MixSTE", "NearestPose", "SemGCN", "SimpleBaseline", "VideoPose"]
+__all__ = ["ForeignLifter", "MixSTE", "NearestPose", "Recentred", "SemGCN", "SimpleBaseline", "VideoPose"]

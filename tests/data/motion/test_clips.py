@@ -46,6 +46,7 @@ FAULTS = {
     "infinite": (lambda people: [recording(spoiled(people, 2, np.inf))], ("finite", "inf")),
     "far": (lambda people: [recording(spoiled(people, 4, 1.9))], ("1.5 m", "joint 3 in frame 4")),
     "neither": (lambda people: [recording(30 * people())], ("metres or millimetres", "of the size 2")),
+    "zeros": (lambda people: [recording(people()), recording(np.zeros((6, 17, 3)))], ("size 0",)),
     "mixed clips": (lambda people: [recording(people()), recording(1000 * people())], ("both", "whole file")),
     "mixed frames": (
         lambda people: [recording(people() * np.where(np.arange(6) < 3, 1, 1000)[:, None, None])],

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cape.errors import UsageError
-from cape.models.lifters import ForeignLifter, MixSTE, NearestPose, SemGCN, SimpleBaseline, VideoPose
+from cape.models.lifters import ForeignLifter, MixSTE, NearestPose, Recentred, SemGCN, SimpleBaseline, VideoPose
 from cape.models.lifters.windows import cut, insert_root, pad_edges
 
 J = 5
@@ -27,6 +27,8 @@ LIFTERS = {
     "videopose_root": lambda: VideoPose(joints=J, root=0, widths=(3,), channels=16),
     "mixste": lambda: MixSTE(joints=J, frames=6, width=16, depth=2, heads=4),
     "foreign": lambda: ForeignLifter(module=MixSTE(joints=J, frames=4, width=8, depth=1, heads=2), joints=J, frames=4),
+    "recentred": lambda: Recentred(lifter=VideoPose(joints=J, widths=(3,), channels=16), scale=False),
+    "recentred_scaled": lambda: Recentred(lifter=SimpleBaseline(joints=J, width=16)),
     "nearest": nearest,
 }
 
@@ -48,10 +50,13 @@ def test_sequences_of_a_batch_do_not_mix(lifter: nn.Module) -> None:
     torch.testing.assert_close(lifter(points)[1:2], lifter(points[1:2]), atol=1e-5, rtol=1e-5)
 
 
-def test_a_frame_depends_on_no_more_than_the_receptive_field(lifter: nn.Module) -> None:
+# The size of a rescaled person is that of the whole window
+@pytest.mark.parametrize("name", [name for name in LIFTERS if name != "recentred_scaled"])
+def test_a_frame_depends_on_no_more_than_the_receptive_field(name: str) -> None:
+    lifter = LIFTERS[name]().eval()
     points = torch.randn(1, 25, J, 2)
     changed = points.clone()
-    changed[:, -1] += 1
+    changed[:, -1, -1] += 1
     differs = (lifter(points) - lifter(changed)).abs().amax(dim=(0, 2, 3)) > 1e-6
     assert not differs[: -lifter.frames].any()
     assert differs[-1] or isinstance(lifter, NearestPose)
