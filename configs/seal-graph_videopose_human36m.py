@@ -2,7 +2,7 @@
 
 _base_ = ["_base_/seal_human36m.py"]
 model = dict(
-    lifter=dict(_delete_=True, type="VideoPose"),
+    lifter=dict(_delete_=True, type="VideoPose", root=0),
     critic=dict(energy=dict(type="GraphEnergy", spd="linear", degree_bias=True, node_id="embed32")),
     alpha=1e-3,
 )
