@@ -11,7 +11,7 @@ model = dict(
     lifter=dict(_delete_=True, type="MixSTE", frames=243),
     alpha=1e-5,
     error="mpjpe",
-    joint_weights=[1, 1, 2.5, 2.5, 1, 2.5, 2.5, 1, 1, 1, 1.5, 1.5, 4, 4, 1.5, 4, 4],
+    joint_weights=[1.0, 1.0, 2.5, 2.5, 1.0, 2.5, 2.5, 1.0, 1.0, 1.0, 1.5, 1.5, 4.0, 4.0, 1.5, 4.0, 4.0],
     smoothness=0.5,
     velocity=2.0,
     flip_test=True,
