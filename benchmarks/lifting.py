@@ -36,7 +36,7 @@ def make(energy: dict[str, Any] | None) -> tuple[Lifting, Any]:
     return model, OptimWrapperDict(**wrappers)
 
 
-def taught(model: Lifting, optimisers: Any, batch: Lift) -> Callable[[], object]:
+def taught(model: Any, optimisers: Any, batch: Lift) -> Callable[[], object]:
     """A loss-net's step: energies of truth and prediction, their loss, backward, Adam. The prediction is there."""
     critic, wrapper = model.critic, optimisers["critic"]
     with torch.no_grad():
@@ -74,7 +74,7 @@ def main() -> None:
     batch = Lift(joints[..., :2], joints, everywhere, torch.zeros_like(joints[..., 0, :]), rows.new_zeros(1), rows)
 
     model, optimisers = make(None)
-    calls = {"SimpleBaseline": lambda: model.train_step(batch, optimisers)}
+    calls: dict[str, Callable[[], object]] = {"SimpleBaseline": lambda: model.train_step(batch, optimisers)}
     for name, energy in (list(ENERGIES.items())[row] for row in options.rows):
         judged, both = make(energy)
         calls[f"loss-net's step, {name}"] = taught(judged, both, batch)

@@ -149,11 +149,14 @@ def make_loader(data: Episodes | PersonCrops | LiftingData, options: Mapping[str
     if not rest.get("num_workers"):
         rest["persistent_workers"] = False
     with told("dataloader"):
+        collate: Any = FUNCTIONS.get(options["collate_fn"]["type"])
+        if isinstance(data, LiftingData):  # which gives whole batches
+            collate = _as_it_is
         sampler = {key: value for key, value in dict(options["sampler"]).items() if key != "type"}
         return DataLoader(
             data,
             sampler=DefaultSampler(data, seed=seed, **sampler),
-            collate_fn=_as_it_is if isinstance(data, LiftingData) else FUNCTIONS.get(options["collate_fn"]["type"]),
+            collate_fn=collate,
             generator=torch.Generator(),
             **rest,
         )

@@ -1,7 +1,7 @@
 """The metric of lifters for mmengine's loops: collects poses, calls `evaluation.pose3d` and `evaluation.structure`."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -46,12 +46,12 @@ class LiftingErrors(BaseMetric):
     def __init__(self, *, collect_device: str = "cpu") -> None:
         super().__init__(collect_device=collect_device)
 
-    def process(self, data_batch: Lift, data_samples: Sequence[Lifted]) -> None:
+    def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Keep the predictions of one batch.
 
         Args:
-            data_batch: The windows.
-            data_samples: What was found in each.
+            data_batch: The windows, a `Lift`.
+            data_samples: What was found in each, a `Lifted`.
         """
         self.results.append(kept(data_batch, data_samples))
 

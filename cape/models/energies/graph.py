@@ -107,10 +107,10 @@ class GraphEnergy(nn.Module):
         )
         nodes = functional.linear(seen, weight[:, :count]) + (told + offset)
         tokens = torch.cat([self.virtual.expand(len(nodes), 1, -1), nodes], dim=1)  # [B, 1 + J, D]
-        *blocks, last = self.blocks
-        for block in blocks:
+        blocks: list[Any] = list(self.blocks)
+        for block in blocks[:-1]:
             tokens = block(tokens, bias)
-        return self.norm(last.first(tokens, bias))
+        return self.norm(blocks[-1].first(tokens, bias))
 
 
 class Block(nn.Module):
