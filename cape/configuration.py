@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mmengine.config import Config
 
@@ -113,6 +113,13 @@ def unknown_key(key: str, known: Sequence[str], *, where: str) -> UsageError:
     """The error about a misspelt key."""
     close = ", ".join(difflib.get_close_matches(key, known, n=3) or sorted(known))
     return UsageError(where, expected="keys that mean something here", got=repr(key), fix=f"Known: {close}.")
+
+
+def kind_of(config: Config) -> Literal["fewshot", "people", "lifting"]:
+    """Which of the pages a config's model is: the one place where that is decided."""
+    name = config.get("model", {}).get("type")
+    pages = {"WholeBodyPose": "people", "Lifting": "lifting"}
+    return pages.get(name if isinstance(name, str) else getattr(name, "__name__", ""), "fewshot")  # type: ignore[return-value]
 
 
 @contextmanager

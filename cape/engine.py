@@ -14,16 +14,17 @@ from mmengine.dist import is_distributed
 from torch.utils.data import DataLoader
 
 from cape.checkpoints import load_weights, read_header
-from cape.configuration import built, told
+from cape.configuration import built, kind_of, told
 from cape.errors import DataError, UsageError
 from cape.features import Progress, find_device, silent
 from cape.hooks import TimeBudget
 from cape.loaders import Page, account, make_data, make_loaders
 from cape.models.calibration import CalibratedPose
 from cape.models.encoders.visual import load_pretrained
+from cape.models.lifting import Lifting
 from cape.models.wholebody import WholeBodyPose
 from cape.registry import MODELS
-from cape.runner import EpisodeRunner, join
+from cape.runner import EpisodeRunner, join, optimised_parts
 from cape.runs import claim, identity
 
 
@@ -100,6 +101,10 @@ def load_start(model: Page, config: Config, *, download: bool = False) -> None:
         return
     if isinstance(model, WholeBodyPose):
         _load_people_start(model, config)
+        return
+    if isinstance(model, Lifting):
+        if config.start_from is not None:
+            load_weights(model, Path(config.start_from))
         return
     if config.start_from is None and set(model.frozen) - {"visual"}:
         raise UsageError(
@@ -180,11 +185,15 @@ def make_runner(
         raise UsageError("--amp", expected="a GPU", got="none", fix="Leave it out on a CPU.")
     if launcher == "none" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("torchrun", expected="--launcher pytorch", got="none", fix="Add it: the processes must meet.")
+    if launcher != "none" and kind_of(config) == "lifting":
+        fix = "Leave --launcher out: a lifter is small."
+        raise UsageError("--launcher", expected="one process for a lifter", got=launcher, fix=fix)
     if launcher != "none" and not is_distributed():
         join()
     config = copy.deepcopy(config)
     if amp:  # before the claim: a run of one precision is not resumed in the other
-        config.optim_wrapper["type"] = "AmpOptimWrapper"
+        for part in (optimised_parts(config.optim_wrapper) or {"": config.optim_wrapper}).values():
+            part["type"] = "AmpOptimWrapper"
     model = make_model(config, download=download)
     load_start(model, config, download=download)
     data = make_data(config, model)
@@ -201,7 +210,9 @@ def _runner(
     config: Config, model: Page, loaders: Mapping[str, DataLoader], *, work_dir: Path,
     resume: bool, launcher: str,
 ) -> EpisodeRunner:  # fmt: skip
-    for schedule in config.get("param_scheduler") or ():
+    schedules = config.get("param_scheduler") or []
+    several = schedules.values() if isinstance(schedules, dict) else [schedules]
+    for schedule in (each for some in several for each in some):
         if schedule.get("by_epoch") and schedule["type"] == "OneCycleLR":
             schedule.setdefault("total_steps", config.train_cfg.max_epochs)
     hooks = [*config.get("custom_hooks", [])]

@@ -54,7 +54,7 @@ METRICS = Registry(
     "metric",
     parent=mmengine.METRICS,
     scope="cape",
-    locations=["cape.evaluation.fewshot", "cape.evaluation.wholebody", "cape.evaluation.verdicts"],
+    locations=[f"cape.evaluation.{each}" for each in ("fewshot", "lifting", "verdicts", "wholebody")],
 )
 HOOKS = Registry(
     "hook", parent=mmengine.HOOKS, scope="cape", locations=["cape.hooks", "cape.averaging", "cape.finishing"]

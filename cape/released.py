@@ -267,7 +267,7 @@ def convert(source: str, state: Mapping[str, Tensor], *, where: str = "checkpoin
     unknown, twice = [], []
     for key, value in state.items():
         reason = next((reason for pattern, reason in known.dropped if re.match(pattern, key)), None)
-        name = _renamed(key, known.keys)
+        name = renamed(key, known.keys)
         if reason:
             dropped[reason] += 1
             tables |= {name: value} if name and name.endswith("relative_coords_table") else {}
@@ -284,11 +284,11 @@ def convert(source: str, state: Mapping[str, Tensor], *, where: str = "checkpoin
             )
     # A graph convolution of kernel 1 is a linear layer here
     linear = (".first.maps.weight", ".second.maps.weight", ".message.weight")
-    renamed = {name: state[key].flatten(1) if name.endswith(linear) else state[key] for name, key in official.items()}
-    return Converted(renamed, official, dict(dropped), tables)
+    ours = {name: state[key].flatten(1) if name.endswith(linear) else state[key] for name, key in official.items()}
+    return Converted(ours, official, dict(dropped), tables)
 
 
-def _renamed(key: str, keys: KeyMap) -> str | None:
+def renamed(key: str, keys: KeyMap) -> str | None:
     """Our name of a key by the first pattern that matches its beginning; None if none does."""
     for pattern, replacement in keys:
         if re.match(pattern, key):

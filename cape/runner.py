@@ -8,6 +8,7 @@ import torch
 import torch.distributed
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
@@ -47,7 +48,12 @@ class EpisodeRunner(Runner):
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
         """As mmengine, in our words."""
         with told("optim_wrapper"):
-            return super().build_optim_wrapper(optim_wrapper)
+            parts = optimised_parts(optim_wrapper)
+            if parts is None:
+                return super().build_optim_wrapper(optim_wrapper)
+            children = {name: getattr(self.model, name) for name in parts}
+            known = {name: parts[name] for name, child in children.items() if child is not None}
+            return OptimWrapperDict(**{name: build_optim_wrapper(children[name], each) for name, each in known.items()})
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
         """As mmengine, in our words."""
@@ -72,6 +78,17 @@ class EpisodeRunner(Runner):
         epoch = saver(self).resume(self)
         self.logger.info(f"resumed after epoch {epoch}" if epoch else "nothing to resume: starting at epoch 1")
         self._has_loaded = True
+
+
+def optimised_parts(optim_wrapper: Any) -> dict[str, Any] | None:
+    """Options of the optimisers of several children of a model, by the children's names; None where there is one.
+
+    `optim_wrapper = dict(lifter=dict(type="OptimWrapper", optimizer=...), critic=dict(...))` is what mmengine wants a
+    constructor of one's own for. A child that a model goes without is passed over.
+    """
+    keys = [] if not isinstance(optim_wrapper, dict) else list(optim_wrapper)
+    apart = keys and not {"type", "optimizer", "constructor"} & set(keys)
+    return dict(optim_wrapper) if apart and all(isinstance(optim_wrapper[key], dict) for key in keys) else None
 
 
 def join() -> None:

@@ -25,7 +25,8 @@ from cape.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS
 ALL = sorted(path for path in (Path(__file__).parents[1] / "configs").glob("*.py") if path.name[0] != "_")
 PEOPLE = [path for path in ALL if path.name.startswith(("cigpose", "rtmpose"))]
 CALIBRATED = [path for path in ALL if path.name.startswith("ccnet")]
-CONFIGS = [path for path in ALL if path not in (*PEOPLE, *CALIBRATED)]
+LIFTS = [path for path in ALL if path.name.startswith(("lift", "seal"))]
+CONFIGS = [path for path in ALL if path not in (*PEOPLE, *LIFTS, *CALIBRATED)]
 SPLITS = {kind: [path for path in CONFIGS if path.name.startswith(f"cape_{kind}_split")] for kind in ("flf", "dlf")}
 DISTINCT = [
     path
@@ -297,3 +298,46 @@ def test_a_calibration_is_trained_by_the_recipe(path: Path) -> None:
     assert (config.model.metric, config.model.sigmas) == ("oks", "coco") and config.model.presence_weight == 0.02
     for subset in ("train", "val"):
         assert "stages" not in config[f"{subset}_dataloader"].dataset
+
+
+# Parameters of lifter and loss-net (specification §3, §5); rates of both and α (§6, where it has them)
+SEAL = {
+    "simple-baseline_human36m": (4_288_557, 2_451_720, 4_282_369, 1e-3, 5e-4, 1e-3),
+    "semgcn_human36m": (267_343, 2_451_720, 4_282_369, 1e-3, 5e-4, 1e-3),
+    "videopose_human36m": (8_485_933, 2_451_720, 4_282_369, 1e-3, 5e-4, 1e-3),
+    "mixste_human36m": (33_783_811, 2_185_512, 4_287_489, 4e-5, 1e-4, 1e-5),
+    "simple-baseline_mpi3dhp": (25_382_963, 2_451_752, 4_287_489, 2e-4, 5e-4, 1e-3),
+    "semgcn_mpi3dhp": (267_373, 2_451_752, 4_287_489, 1e-2, 1e-3, 1e-4),
+    "videopose_mpi3dhp": (8_494_131, 2_451_752, 4_287_489, 1e-4, 1e-4, 5e-3),
+    "simple-baseline_h3wb": (4_891_023, 2_455_464, 4_881_409, 1e-3, 5e-4, 1e-3),
+    "videopose_h3wb": (9_088_399, 2_455_464, 4_881_409, 1e-3, 5e-4, 1e-3),
+}
+
+
+def test_there_is_a_config_for_every_row_of_lifters() -> None:
+    names = {path.stem for path in LIFTS if path.name.startswith("seal")}
+    assert names == {f"seal-{energy}_{row}" for row in SEAL for energy in ("graph", "mlp", "none")}
+
+
+@pytest.mark.parametrize("path", LIFTS, ids=lambda path: path.stem)
+def test_lifting_configs_build_and_agree_with_themselves(path: Path) -> None:
+    config = load_config(path)
+    with torch.device("meta"):
+        model = make_model(config)
+    energy, _, row = path.stem.partition("_")
+    if row in SEAL:
+        lifter, graph, mlp, rate, critic_rate, alpha = SEAL[row]
+        expected = {"seal-graph": graph, "seal-mlp": mlp, "seal-none": 0}[energy]
+        counts = [
+            sum(each.numel() for each in part.parameters()) if part else 0 for part in (model.lifter, model.critic)
+        ]
+        assert counts == [lifter, expected]
+        rates = [config.optim_wrapper[name].optimizer.lr for name in ("lifter", "critic")]
+        assert [*rates, config.model.alpha] == [rate, critic_rate, alpha]
+    for subset in ("train", "val"):
+        data = config[f"{subset}_dataloader"].dataset
+        for options in (data, data.source):
+            assert set(options) - {"type"} <= set(inspect.signature(DATASETS.get(options.type)).parameters)
+    assert (config.model.critic or {}).get("pair", "none") == "none" or config.train_dataloader.dataset.window > 3
+    assert config.train_cfg.max_epochs % config.train_cfg.val_interval == 0
+    assert LOOPS.get(config.val_cfg.type) is not None and METRICS.get(config.val_evaluator.type) is not None

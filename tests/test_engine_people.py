@@ -86,7 +86,7 @@ def test_a_calibration_trains_its_head_alone(family: str, tmp_path: Path) -> Non
     batch = page.network.data_preprocessor(pseudo_collate([people[item] for item in range(3)]), False)
     reading = page.read(**batch)
     verdict = page.judge(reading.evidence, reading.mirror)
-    assert verdict.scores.shape == (3, 17) and verdict.confidence.isfinite().all()
+    assert verdict.scores.shape == (3, 17) and verdict.confidence().isfinite().all()
 
 
 def test_crops_are_of_the_size_that_the_codec_says(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_frozen_means_frozen(case: Case) -> None:
     recall = average_recall(truth)
     assert 0 < recall.mean() < 1 and np.array_equal(recall, average_recall(later))
     for each in (untrained, verdict):
-        assert (average_precision(each.confidence.double().numpy(), truth) <= recall + 1e-12).all()
+        assert (average_precision(each.confidence().double().numpy(), truth) <= recall + 1e-12).all()
 
 
 @pytest.mark.parametrize("case", FAMILIES, indirect=True)
@@ -124,7 +124,7 @@ def test_what_is_said_is_a_probability(case: Case) -> None:
     page, read = case
     reading = read()
     verdict = page.eval().judge(reading.evidence, reading.mirror)
-    for each in verdict:
+    for each in (verdict.scores, verdict.presence, verdict.confidence()):
         assert each.isfinite().all() and (each >= 0).all() and (each <= 1).all()
     assert not verdict.scores[~reading.evidence[0].mask].any()
     rows = page(*page.observe(reading), mode="predict")

@@ -51,7 +51,7 @@ def test_evidence_is_whole_and_the_page_judges_it(crops: PersonCrops, family: st
         assert evidence.mask.all()
         assert all(field.isfinite().all() for field in evidence)
     verdict = page.judge(reading.evidence, reading.mirror)
-    assert verdict.scores.shape == (3, 17) and verdict.confidence.shape == (3,)
+    assert verdict.scores.shape == (3, 17) and verdict.confidence().shape == (3,)
     scores = np.stack([each.pred_instances.keypoint_scores[0] for each in reading.answer])
     np.testing.assert_allclose(reading.evidence[0].cues[..., 0], scores, rtol=1e-6)
 
