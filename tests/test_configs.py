@@ -58,7 +58,8 @@ def test_builds_on_the_meta_device(path: Path) -> None:
     with torch.device("meta"):
         model = make_model(config)
     assert any(parameter.requires_grad for parameter in model.parameters())
-    for registry, parts in ((HOOKS, config.custom_hooks), (METRICS, [config.val_evaluator]), (LOOPS, [config.val_cfg])):
+    metrics = config.val_evaluator if isinstance(config.val_evaluator, list) else [config.val_evaluator]
+    for registry, parts in ((HOOKS, config.custom_hooks), (METRICS, metrics), (LOOPS, [config.val_cfg])):
         for part in parts:
             known = set(inspect.signature(registry.get(part["type"])).parameters)
             assert set(part) - {"type"} <= known, part
