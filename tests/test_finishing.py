@@ -29,7 +29,7 @@ observations = dict(damages=[dict(kind="unclicked", rate=0.2)])
 train_dataloader = dict(batch_size=16, dataset=dict(
     _delete_=True, type="Episodes", source=dict(type="Drawn", instances=6, categories=["chair", "arrow", "fish"],
     size=96), pairs=dict(episodes=3, queries=5)))
-val_cfg = dict(_delete_=True)
+val_cfg = dict(_delete_=True, type="ValLoop")
 val_evaluator = dict(_delete_=True, type="Calibration")
 train_cfg = dict(max_epochs=3, val_interval=1)
 optim_wrapper = dict(optimizer=dict(lr=1e-2))
