@@ -24,7 +24,7 @@ from cape.models.encoders.visual import load_pretrained
 from cape.models.lifting import Lifting
 from cape.models.wholebody import WholeBodyPose
 from cape.registry import MODELS
-from cape.runner import EpisodeRunner, join, optimised_parts
+from cape.runner import SCOPE, EpisodeRunner, join, optimised_parts, scoped
 from cape.runs import claim, identity
 
 
@@ -199,7 +199,7 @@ def make_runner(
     data = make_data(config, model)
     claim(work_dir, config, data=" ".join(part.digest() for part in data.values()), resume=resume)
     loaders = make_loaders(config, model, data, progress)
-    with told("hooks, evaluator or visualizer"):
+    with told("hooks, evaluator or visualizer"), scoped():
         runner = _runner(config, model, loaders, work_dir=work_dir, resume=resume, launcher=launcher)
     for line in account(model, data):
         runner.logger.info(line)
@@ -236,7 +236,7 @@ def _runner(
         log_processor=config.get("log_processor"),
         log_level=config.get("log_level", "INFO"),
         visualizer=config.get("visualizer"),
-        default_scope="cape",
+        default_scope=SCOPE,
         randomness={"seed": config.seed},
         cfg=config,
     )

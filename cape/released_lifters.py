@@ -72,6 +72,18 @@ LIFTERS: dict[str, KeyMap] = {
 facebookresearch/VideoPose3D; JinluZhang1126/MixSTE."""
 
 
+def lifter_of(state: Mapping[str, Tensor]) -> str | None:
+    """Whose network a state dict is, by its keys; None if it is of none of `LIFTERS`."""
+    keys = [key.removeprefix("module.") for key in state]
+    return next((name for name in LIFTERS if keys and all(_ours(name, key) is not None for key in keys)), None)
+
+
+def _ours(lifter: str, official: str) -> str | None:
+    """Our name of an official key."""
+    name = _video_pose(official) if lifter == "VideoPose" else None
+    return name or renamed(official, LIFTERS[lifter])
+
+
 def convert_lifter(lifter: str, state: Mapping[str, Tensor], *, where: str = "checkpoint") -> dict[str, Tensor]:
     """A published network's state dict under the names of our lifter.
 
@@ -88,9 +100,7 @@ def convert_lifter(lifter: str, state: Mapping[str, Tensor], *, where: str = "ch
         raise UsageError("lifter", expected=f"one of {', '.join(LIFTERS)}", got=repr(lifter), fix="Choose one.")
     found, unknown = {}, []
     for key, value in state.items():
-        official = key.removeprefix("module.")
-        name = _video_pose(official) if lifter == "VideoPose" else None
-        name = name or renamed(official, LIFTERS[lifter])
+        name = _ours(lifter, key.removeprefix("module."))
         if name is None:
             unknown.append(key)
         else:

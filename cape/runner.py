@@ -2,13 +2,17 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 import torch.distributed
+from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import nn
 
@@ -17,15 +21,38 @@ from cape.errors import UsageError
 from cape.hooks import saver
 
 MANY_LINES = 4
+SCOPE = "cape"
+"""Where a run looks for the types that its config names."""
+
+
+def scoped() -> AbstractContextManager[None]:
+    """While it lasts, types are looked for in cape first.
+
+    mmengine's Runner sets its scope for the whole process, and for good: whoever builds a part of mmpose by its short
+    name afterwards would not find it. A run has the scope while it is made and while it works, and nobody after it.
+    """
+    return DefaultScope.overwrite_default_scope(SCOPE)
+
+
+@contextmanager
+def _built(where: str) -> Iterator[None]:
+    with told(where), scoped():
+        yield
 
 
 class EpisodeRunner(Runner):
-    """mmengine's Runner, with three changes.
+    """mmengine's Runner, with four changes.
 
     It resumes through `Checkpoints`: mmengine's own way executes text out of the file. The long dumps of its beginning
-    (environment, config, hooks) go to the log file alone, so that a terminal shows the training. And it leaves the
-    model the weights that the engine gave it, where parts of mmpose would start anew.
+    (environment, config, hooks) go to the log file alone, so that a terminal shows the training. It leaves the model
+    the weights that the engine gave it, where parts of mmpose would start anew. And the process has its scope only
+    while it trains; make it under `scoped`.
     """
+
+    def train(self) -> nn.Module:
+        """As mmengine, in our scope."""
+        with scoped():
+            return super().train()
 
     def _init_model_weights(self) -> None:
         """Nothing: see above."""
@@ -42,12 +69,12 @@ class EpisodeRunner(Runner):
 
     def build_train_loop(self, loop: Any) -> Any:
         """As mmengine, in our words."""
-        with told("train_cfg"):
+        with _built("train_cfg"):
             return super().build_train_loop(loop)
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
         """As mmengine, in our words."""
-        with told("optim_wrapper"):
+        with _built("optim_wrapper"):
             parts = optimised_parts(optim_wrapper)
             if parts is None:
                 return super().build_optim_wrapper(optim_wrapper)
@@ -57,13 +84,18 @@ class EpisodeRunner(Runner):
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
         """As mmengine, in our words."""
-        with told("param_scheduler"):
+        with _built("param_scheduler"):
             return super().build_param_scheduler(scheduler)
 
     def build_val_loop(self, loop: Any) -> Any:
         """As mmengine, in our words."""
-        with told("val_cfg"):
+        with _built("val_cfg"):
             return super().build_val_loop(loop)
+
+    def build_evaluator(self, evaluator: Any) -> Evaluator:
+        """As mmengine, in our words."""
+        with _built("val_evaluator"):
+            return super().build_evaluator(evaluator)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """As mmengine, which names a GPU even where there is none."""

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
+from mmengine.registry import DefaultScope
 from motion_files import write_motion
 
 from cape.checkpoints import read_weights
@@ -170,6 +172,25 @@ def test_lifters_train_in_one_process(place: Path, tmp_path: Path, refused) -> N
         make_runner(config, work_dir=tmp_path / "run", launcher="pytorch")
     assert kind_of(config) == "lifting"
     assert make_model(config).critic is not None
+
+
+def test_a_run_leaves_no_scope_behind(place: Path, tmp_path: Path) -> None:
+    """mmengine's Runner would leave its own for good: parts of mmpose by short names were not found after a run."""
+    config = load_config(place / "tiny.py", {"data_root": str(place), "train_cfg.max_epochs": 1})
+    before, seen = DefaultScope.get_current_instance(), []
+    runner = make_runner(config, work_dir=tmp_path / "run")
+    assert DefaultScope.get_current_instance() is before
+
+    class Look(Hook):
+        def before_train(self, runner: object) -> None:
+            del runner
+            seen.append(DefaultScope.get_current_instance().scope_name)
+
+    runner.register_hook(Look())
+    runner.train()
+    assert seen == ["cape"]
+    after = DefaultScope.get_current_instance()
+    assert (after and after.scope_name) == (before and before.scope_name) != "cape"
 
 
 def test_only_lifters_are_loaded_as_such(place: Path, refused) -> None:

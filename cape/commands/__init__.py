@@ -81,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cape.commands.describe import describe
     from cape.commands.gallery import gallery
     from cape.commands.interventions import interventions
+    from cape.commands.lift import lift
     from cape.commands.maps import maps
     from cape.commands.parts import parts
     from cape.commands.predict import predict
@@ -92,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cape.commands.variance import variance
 
     if not app.registered_commands:
-        using, studying = (prompt, predict, demo), (train, test, table, robustness, variance, compare, maps)
+        using, studying = (prompt, predict, lift, demo), (train, test, table, robustness, variance, compare, maps)
         for command in (*using, *studying, confidence, interventions, parts, gallery, describe, convert):
             app.command(name=command.__name__)(command)
     return _guarded(app, ["cape"], argv)
