@@ -35,6 +35,9 @@ class Seen(NamedTuple):
     """Longest side of the box that was looked at, pixels."""
     scores: Float[np.ndarray, "K"]
     """As the model told them, before `Predictor.recalibrate`."""
+    sure: float
+    """Mean of what the similarity maps tell of the keypoints asked for, see `read_off`: which of several looks at one
+    picture is the best. Calibrated scores, made to be compared between pictures, choose no better."""
 
 
 class Prediction(NamedTuple):
@@ -141,7 +144,7 @@ def draft_of(prompt: Prompt, look: Look, feature: Float[Tensor, "C H W"]) -> Pre
         size=(look.picture.pixels.shape[1], look.picture.pixels.shape[0]),
         source=look.picture.name,
         fixed=frozenset(),
-        seen=Seen(feature.cpu(), invert(crop_matrix(look.square)), float(look.box[2:].max()), blank[:, 0]),
+        seen=Seen(feature.cpu(), invert(crop_matrix(look.square)), float(look.box[2:].max()), blank[:, 0], 0.0),
         whole_body=np.zeros(len(blank), dtype=bool),
     )
 
@@ -162,21 +165,22 @@ def told(
     stretch = np.array([np.linalg.norm(draft.seen.to_pixels[:, 0]) for draft in drafts])
     reach = torch.from_numpy(near * side / stretch).float().to(found.points.device)
     with torch.inference_mode():
-        scores, covariance = read_off(found, reach=reach, scale=scale)
-        presence = torch.ones_like(scores) if verdict is None else verdict.presence
-        scores = scores if verdict is None else verdict.scores
+        raw, covariance = read_off(found, reach=reach, scale=scale)
+        scores, presence = (raw, torch.ones_like(raw)) if verdict is None else (verdict.scores, verdict.presence)
         branches = torch.stack([branch.points[-1] for branch in found.branches], dim=1)
-    rows = (each.double().cpu().numpy() for each in (found.points[-1], scores, presence, covariance, branches))
+    rows = (each.double().cpu().numpy() for each in (found.points[-1], raw, scores, presence, covariance, branches))
     return [
         draft._replace(
             points=apply(draft.seen.to_pixels, points),
             scores=score * draft.asked,
-            seen=draft.seen._replace(scores=score * draft.asked),
+            seen=draft.seen._replace(
+                scores=score * draft.asked, sure=float(told[draft.asked].mean()) if draft.asked.any() else 0.0
+            ),
             presence=there * draft.asked,
             covariance=draft.seen.to_pixels[:, :2] @ spread @ draft.seen.to_pixels[:, :2].T,
             branches=np.stack([apply(draft.seen.to_pixels, each) for each in several]),
         )
-        for points, score, there, spread, several, draft in zip(*rows, drafts, strict=True)
+        for points, told, score, there, spread, several, draft in zip(*rows, drafts, strict=True)
     ]
 
 

@@ -221,7 +221,7 @@ class Predictor:
             prompt: As for a call.
             images: As for a call.
             most: Objects a picture.
-            least: Poses of a lower score are none.
+            least: Poses whose keypoints are less alike, on average, are none; see `prediction.read_off`.
             batch_size: Views at once.
 
         Raises:
@@ -279,7 +279,7 @@ class Predictor:
             if look.whole and (box := box_around(each.points[each.asked], each.size)) is not None
         }
         for place, each in zip(looks, self._look(prompt, [*looks.values()]), strict=True):
-            if each.confidence > found[place].confidence:
+            if each.seen.sure > found[place].seen.sure:
                 found[place] = each._replace(box=found[place].box)
         return found
 

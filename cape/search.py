@@ -17,7 +17,7 @@ from cape.prediction import Prediction
 LEVELS = 3
 """Sizes of squares, each half the one before, the first that of the whole picture."""
 LEAST = 0.5
-"""Score of a pose that counts as found; of cape-lite, on composed pictures, the best compromise."""
+"""How sure a pose is that counts as found (`Seen.sure`); of cape-lite, on composed pictures, the best compromise."""
 CANDIDATES = 3
 """Poses that are looked at again, for each object that is wanted."""
 CLOSE = 0.2
@@ -55,11 +55,11 @@ def distinct(
         most: How many.
         alike: Two poses are of one object where at least this share of their keypoints is close,
         within: and where more than this share of the smaller one lies within the other.
-        least: Leave out what has a lower score.
+        least: Leave out what is less sure.
     """
     kept: list[Prediction] = []
-    for each in sorted(found, key=lambda pose: -pose.confidence):
-        if len(kept) == most or each.confidence < least:
+    for each in sorted(found, key=lambda pose: -pose.seen.sure):
+        if len(kept) == most or each.seen.sure < least:
             break
         if all(likeness(each, other) < alike and overlap(each, other) <= within for other in kept):
             kept.append(each)

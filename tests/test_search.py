@@ -103,7 +103,7 @@ def test_poses_are_alike_by_their_own_size(predictor: Predictor, herd: Herd, pro
     extent = np.ptp(pose.points[pose.asked], axis=0).max()
     near, far = (pose._replace(points=pose.points + np.array([share * extent, 0])) for share in (0.15, 0.45))
     assert likeness(pose, pose) == likeness(pose, near) == likeness(near, pose) == 1 and likeness(pose, far) == 0
-    surer = near._replace(scores=pose.scores + 0.01)
+    surer = near._replace(seen=pose.seen._replace(sure=pose.seen.sure + 0.01))
     assert distinct([pose, surer, far], most=5, alike=0.2)[0] is surer
     assert len(distinct([pose, surer, far], most=5, alike=0.2)) == 2
     assert distinct([pose, far], most=1, alike=0.2) == [pose] and not distinct([pose], most=1, alike=0.2, least=1.1)

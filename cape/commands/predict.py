@@ -40,7 +40,7 @@ def predict(
         int, typer.Option(min=1, help="Objects a picture at most, without --boxes; above 1 each picture is searched.")
     ] = 1,
     sure: Annotated[
-        float, typer.Option(min=0, max=1, help="With several --instances: leave out poses of a lower score.")
+        float, typer.Option(min=0, max=1, help="With several --instances: leave out poses less alike than this.")
     ] = 0.5,
     zoom: Annotated[
         bool, typer.Option("--zoom/--no-zoom", help="Without boxes: look again, from nearer, at what was found.")
