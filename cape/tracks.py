@@ -155,7 +155,7 @@ def _track(title: str, person: Sequence[_Seen], mapping: JointMap, target: Skele
     whole = filled(joints)
     if whole is None:
         raise DataError(
-            person[0].label, expected=f"keypoints for {', '.join(target.names)}",
+            person[0].label, expected=f"keypoints for all {len(target)} joints of the lifter",
             got=f"none for {missing_names(joints.found, target.names)}",
             fix="Lower --least, leave the pose out, or add --lenient to go on without such poses.",
         )  # fmt: skip

@@ -40,5 +40,5 @@ def write_poses(path: Path, *, frames: int = 5, skeleton: str = "coco", film: st
     points = rng.uniform(20, 80, (len(names), 2)) * (visibility > 0)[:, None]
     pose = LabelledPose(frames + 1, "person", points, visibility)
     pictures.append(PictureLabels("a.jpg", (100, 120), (pose,)))
-    write(Labels({"person": names}, tuple(pictures)), path, "coco")
+    write(Labels({"person": names}, tuple(pictures)), path, "coco", overwrite=True)
     return path

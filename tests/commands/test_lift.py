@@ -32,7 +32,7 @@ def test_the_three_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert min(picture.size) > 300
     assert "v.mp4#4" in (tmp_path / "out" / "space.html").read_text()
     printed = capsys.readouterr().out
-    assert "6 poses of 2" in printed and "Highest energy" in printed
+    assert "Poses in space: 6. People: 2." in printed and "Highest energy" in printed
 
 
 def test_without_a_loss_net_there_are_no_energies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,7 +61,7 @@ def test_pictures_in_a_sequence_fill_each_other(tmp_path: Path, capsys: pytest.C
     assert run(tmp_path, "--sequence", poses=poses) == 0
     (person,) = json.loads((tmp_path / "out" / "space.json").read_text())["people"]
     assert [frame["filled"] for frame in person["frames"]] == [[], [], ["left_wrist"], [], [], []]
-    assert "1 joints were not found" in capsys.readouterr().out
+    assert "between their neighbours in time: 1." in capsys.readouterr().out
 
 
 def annotation(change: Callable[[list], None]) -> Callable[[dict], None]:
@@ -106,7 +106,7 @@ def test_lenient_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     poses.write_text(json.dumps(content))
     assert run(tmp_path, "--lenient", poses=poses) == 0
     assert len(json.loads((tmp_path / "out" / "space.json").read_text())["people"]) == 1
-    assert "1 people were left out; the first: a.jpg" in " ".join(capsys.readouterr().out.split())
+    assert "People who were left out: 1. The first: a.jpg" in " ".join(capsys.readouterr().out.split())
 
 
 def test_what_is_refused_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
