@@ -1,5 +1,6 @@
 """How far a predictor's answers can be trusted: by its calibrated head, and by what somebody has checked since."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +36,16 @@ class Judge:
     def __init__(self, page: CalibratedPose | None) -> None:
         self.page = page
         self.curve: Isotonic | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that tell this head and curve from others; "" without a head."""
+        if self.page is None:
+            return ""
+        found = hashlib.sha256(repr(self.curve).encode())
+        for name, value in sorted({**self.page.head.state_dict(), "knots": self.page.knots}.items()):
+            found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()[:16]
 
     def told(
         self, model: FewShotPose, found: Found, tokens: Tokens, feature: Float[Tensor, "B C H W"],

@@ -44,8 +44,14 @@ def make_data(config: Config, model: Page) -> dict[str, Any]:
     network = model.network if isinstance(model, CalibratedPose) else model
     if isinstance(network, FewShotPose):
         return {subset: make_episodes(config, subset, size=network.visual.size) for subset in ("train", "val")}
-    size = getattr(network, "size", None)
-    return {subset: make_people(config, subset, size=size) for subset in ("train", "val")}
+    return {subset: make_people(config, subset, size=_input_size(network)) for subset in ("train", "val")}
+
+
+def _input_size(network: Any) -> tuple[int, int] | None:
+    """Width and height that a network of people wants; one of mmpose says it in its codec."""
+    decoder = getattr(getattr(network, "head", None), "decoder", None)
+    size = getattr(network, "size", None) or getattr(getattr(decoder, "keypoint_codec", decoder), "input_size", None)
+    return None if size is None else (int(size[0]), int(size[1]))
 
 
 def make_people(config: Config, subset: str, *, size: tuple[int, int] | None = None) -> PersonCrops:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.dataset import pseudo_collate
@@ -14,14 +15,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cape.data.corruption import CLEAN, Corruption
-from cape.data.episodes import Episodes
+from cape.data.episodes import Episodes, Source
 from cape.data.people import PersonCrops
 from cape.data.transforms import PADDING
 from cape.errors import DataError
-from cape.features import Progress, silent
+from cape.features import Progress, encode_crops, silent
 from cape.files import write_atomically
-from cape.inference import locate_episodes
+from cape.inference import Encoded, locate_episodes, pairs_of
 from cape.models.calibration import CalibratedPose
+from cape.models.encoders.visual import VisualEncoder
 from cape.structures import Evidence, Observation, Outcome, Reading
 
 
@@ -88,7 +90,8 @@ def identity_of(
         damages: Of its prompts.
         options: Of the network; some leave no trace in its weights.
     """
-    told = (sorted(options.items()), data.digest(), list(damages), page.head.reads_maps)
+    kept = (type(page.head).__name__, getattr(page.head, "cells", None))  # what it condenses maps to
+    told = (sorted(options.items()), data.digest(), list(damages), kept)
     found = hashlib.sha256(repr(told).encode())
     found.update(repr((type(page.target).__name__, sorted(vars(page.target).items()))).encode())
     found.update(Path(inspect.getfile(type(page.reader))).read_bytes())
@@ -141,6 +144,7 @@ def observe_episodes(
     episodes: Episodes,
     *,
     damages: Sequence[Corruption] = (CLEAN,),
+    queries: Source | None = None,
     workers: int = 0,
     progress: Progress = silent,
 ) -> Iterator[Observation]:
@@ -153,12 +157,16 @@ def observe_episodes(
         page: Around the network.
         episodes: With pairs.
         damages: Each pair is observed under each of them: names may be missing, or clicks.
+        queries: The same instances with other pictures (`data.patched`), which queries are looked at in.
         workers: Processes that decode pictures.
         progress: Shows the progress.
     """
     network, table = page.network, episodes.table
+    encoded = None if queries is None else _seen_in(queries, episodes, network.visual, workers=workers)
     for number, damage in enumerate(damages):
-        for each in locate_episodes(network, episodes, corruption=damage, workers=workers, progress=progress):
+        for each in locate_episodes(
+            network, episodes, corruption=damage, workers=workers, progress=progress, encoded=encoded
+        ):
             with torch.inference_mode():
                 evidence = page.reader.evidence(network, each.found, each.tokens, each.query)
             labels, mask = each.labels, evidence.mask.cpu()
@@ -177,6 +185,17 @@ def observe_episodes(
                     row=torch.from_numpy(each.rows) + number * len(episodes),
                 )
             )
+
+
+def _seen_in(queries: Source, episodes: Episodes, encoder: VisualEncoder, *, workers: int) -> Encoded:
+    """Features of the queries in other pictures, and of the supports in their own."""
+    used = np.unique(pairs_of(episodes).table)
+    row = np.zeros(len(episodes.source.instances), dtype=np.int64)
+    row[used] = np.arange(len(used))
+    query, support = (
+        encode_crops(each, used.tolist(), encoder, workers=workers) for each in (queries, episodes.source)
+    )
+    return Encoded(row, query, support)
 
 
 def observe_people(

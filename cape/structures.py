@@ -245,7 +245,8 @@ class Reading(NamedTuple):
     answer: Any
     """As the network gives it, untouched."""
     evidence: tuple[Evidence, ...]
-    """Of each view that the answer comes from; a second is the mirror image, its keypoints exchanged back."""
+    """Of each view that the answer comes from. A second is the mirror image as the network sees it, left for right:
+    what a head says of it is to be exchanged back by `mirror`."""
     points: Float[Tensor, "B K 2"]
     """Where it has the keypoints, in a frame of the reader's choice."""
     truth: Float[Tensor, "B K 2"]
@@ -258,6 +259,8 @@ class Reading(NamedTuple):
     group: Int64[Tensor, "B"]
     row: Int64[Tensor, "B"]
     """See `Observation`."""
+    mirror: Int64[Tensor, "K"] | None = None
+    """Which keypoint each becomes in the mirror image, where there is one."""
 
 
 class Confidence(NamedTuple):

@@ -33,7 +33,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(batch_size=256, dataset=dict(source=dict(bred=(9200, 9300)), pairs=dict(episodes=1, queries=7)))
 train_cfg = dict(max_epochs=8, val_interval=8)
-val_cfg = dict(_delete_=True)
+val_cfg = dict(_delete_=True, type="ValLoop")
 val_evaluator = dict(_delete_=True, type="Calibration")
 optim_wrapper = dict(optimizer=dict(lr=3e-3, weight_decay=0.01))
 param_scheduler = [dict(type="OneCycleLR", eta_max=3e-3, pct_start=0.1, by_epoch=True, convert_to_iter_based=True)]

@@ -17,7 +17,8 @@ MAX_FILE, MAX_MEDIAN, MAX_FUNCTION, MAX_NESTING = 350, 180, 60, 4
 PARTS = {f"models.{folder}" for folder in ("encoders", "energies", "fusion", "graphs", "heads", "lifters", "readers")}
 # Lowest first. A module may import its own layer's folder-mates and anything below, nothing above.
 LAYERS = [
-    {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs", "ablations", "cameras"},
+    {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs", "ablations", "cameras", "foreign"},
+    {f"evaluation.{name}" for name in ("aggregation", "calibration", "checking", "spreads", "targets")},
     {
         "data",
         "losses",

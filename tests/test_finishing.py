@@ -29,7 +29,7 @@ observations = dict(damages=[dict(kind="unclicked", rate=0.2)])
 train_dataloader = dict(batch_size=16, dataset=dict(
     _delete_=True, type="Episodes", source=dict(type="Drawn", instances=6, categories=["chair", "arrow", "fish"],
     size=96), pairs=dict(episodes=3, queries=5)))
-val_cfg = dict(_delete_=True)
+val_cfg = dict(_delete_=True, type="ValLoop")
 val_evaluator = dict(_delete_=True, type="Calibration")
 train_cfg = dict(max_epochs=3, val_interval=1)
 optim_wrapper = dict(optimizer=dict(lr=1e-2))
@@ -132,14 +132,16 @@ def test_the_command_compares_confidences(
     out = tmp_path / "confidence.md"
     weights = folder / "checkpoints" / "best.safetensors"
     arguments = ["--data", str(shared_data / "mp100_mini"), "--splits", "5", "--episodes", "1", "--out", str(out)]
+    arguments += ["--patches", "0,0.5"]
     assert confidence([f"mine={weights}", *arguments]) == 0
     text = out.read_text()
     assert "| mine + isotonic |" in text and "| similarity peak |" in text and "| split 5 |" in text
-    for kind in ("reliability", "risk"):
+    for kind in ("reliability", "risk", "occlusion"):
         assert out.with_suffix(f".{kind}.png").read_bytes().startswith(b"\x89PNG")
     assert confidence([str(weights), *arguments]) == 1, "a row without a name"
     row = next(line for line in text.splitlines() if line.startswith("| mine |"))
     assert len(row.split("|")) == 8
+    assert "| 0 |" in text and "| 0.5 |" in text
 
 
 def test_figures_of_the_log_are_those_of_the_functions(files: Files, trained: tuple[CalibratedPose, Path]) -> None:

@@ -56,6 +56,7 @@ def beasts() -> Beasts:
 def test_the_head_changes_scores_and_nothing_else(beasts: Beasts) -> None:
     plain = Predictor(beasts.predictor.model, name="plain")
     assert plain.fingerprint == beasts.predictor.fingerprint, "a prompt is the network's, whatever judges it"
+    assert plain.judge.fingerprint == "" != beasts.predictor.judge.fingerprint
     for judged, other in zip(
         beasts.predict(), plain(beasts.prompt, beasts.pictures[1:], beasts.boxes[1:]), strict=True
     ):

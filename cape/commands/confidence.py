@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import numpy as np
 import typer
 
-from cape.commands import invocation, run, split_numbers
+from cape.commands import invocation, listed, run, split_numbers
 from cape.errors import UsageError
 from cape.files import check_writable, write_atomically
 
@@ -28,6 +28,16 @@ class Told(NamedTuple):
     category: np.ndarray
 
 
+class Settings(NamedTuple):
+    """What is tested."""
+
+    data: Path
+    split: int
+    episodes: int
+    device: str
+    workers: int
+
+
 def confidence(
     checkpoints: Annotated[
         list[str],
@@ -39,6 +49,12 @@ def confidence(
     out: Annotated[Path, typer.Option(help="The tables, Markdown; diagrams lie beside it as PNG.")] = Path(
         "outputs/confidence.md"
     ),
+    patches: Annotated[
+        str | None,
+        typer.Option(
+            help="Sides of grey patches over a keypoint, in sides of the box, for example 0,0.2,0.4 (Fig. 3)."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that decode pictures.")] = 0,
 ) -> None:
@@ -46,7 +62,8 @@ def confidence(
 
     The event is a keypoint within 0.2 of the box's longest side. Compared are what the similarity map alone tells, its
     peak and its spread, and each calibrated head before and after isotonic regression. Answers are those of the first
-    checkpoint's network, which all of a split have to share.
+    checkpoint's network, which all of a split have to share. With --patches also how confidence falls as more of the
+    queries is hidden, and how accuracy does.
 
     Example: cape confidence "CCNet=outputs/ccnet/split{split}/checkpoints/best.safetensors" --data mp100_mini
     """
@@ -56,10 +73,18 @@ def confidence(
         check_writable(target)
     rows = [_row(text) for text in checkpoints]
     told: dict[str, dict[int, Told]] = {}
+    sides = listed("--patches", patches, float) if patches else []
+    hidden: dict[float, dict[str, dict[int, Told]]] = {}
     for number in split_numbers(splits):
-        for name, each in _of_split(rows, data, number, episodes, device, workers).items():
+        settings = Settings(data, number, episodes, device, workers)
+        for name, each in _of_split(rows, settings).items():
             told.setdefault(name, {})[number] = each
-    text = _report(told, episodes)
+        for side in sides:
+            for name, each in _of_split(rows, settings, patch=side).items():
+                hidden.setdefault(side, {}).setdefault(name, {})[number] = each
+    text = _report(told, episodes) + _occluded(hidden)
+    if hidden:
+        write_atomically(out.with_suffix(".occlusion.png"), _curves(hidden))
     write_atomically(out, text)
     for kind, picture in _pictures(told).items():
         write_atomically(out.with_suffix(f".{kind}.png"), picture)
@@ -73,13 +98,12 @@ def _row(text: str) -> tuple[str, str]:
     return name, path
 
 
-def _of_split(
-    rows: Sequence[tuple[str, str]], data: Path, split: int, episodes: int, device: str, workers: int
-) -> dict[str, Told]:
-    """What every confidence says of one split."""
+def _of_split(rows: Sequence[tuple[str, str]], settings: Settings, *, patch: float | None = None) -> dict[str, Told]:
+    """What every confidence says of one split, of queries with a patch or as they are."""
     from cape.commands.console import progress
     from cape.data.episodes import Episodes
     from cape.data.mp100 import MP100
+    from cape.data.patched import Patched
     from cape.features import find_device
     from cape.loading import build_from
     from cape.models.calibration import CalibratedPose
@@ -88,7 +112,10 @@ def _of_split(
 
     pages = {
         name: build_from(
-            Path(path.format(split=split)), CalibratedPose, "a calibrated model", device=find_device(device)
+            Path(path.format(split=settings.split)),
+            CalibratedPose,
+            "a calibrated model",
+            device=find_device(settings.device),
         ).eval()
         for name, path in rows
     }
@@ -96,13 +123,14 @@ def _of_split(
     for (name, _), page in zip(rows[1:], others, strict=True):
         if fingerprint(page.network) != fingerprint(first.network):
             raise UsageError(
-                name, expected=f"a head on the network of {rows[0][0]}, split {split}", got="another network's",
+                name, expected=f"a head on the network of {rows[0][0]}, split {settings.split}", got="another",
                 fix="Compare heads of the same network.",
             )  # fmt: skip
-    pairs = {"episodes": episodes}
-    shown = Episodes(source=MP100(root=data, split=split, subset="test"), pairs=pairs)
-    seen = Observations(observe_episodes(first, shown, workers=workers, progress=progress)).all
-    return _told(pages, seen)
+    source = MP100(root=settings.data, split=settings.split, subset="test")
+    shown = Episodes(source=source, pairs={"episodes": settings.episodes})
+    queries = None if patch is None else Patched(source, share=patch)
+    batches = observe_episodes(first, shown, queries=queries, workers=settings.workers, progress=progress)
+    return _told(pages, Observations(batches).all)
 
 
 def _told(pages: "dict[str, CalibratedPose]", seen: "Observation") -> dict[str, Told]:
@@ -195,6 +223,38 @@ def _resampled(one: dict[int, Told], other: dict[int, Told], *, draws: int = 200
         for figure, values in found.items():
             values.append(float(np.mean([row[figure] for row in rows])))
     return found
+
+
+def _occluded(hidden: dict[float, dict[str, dict[int, Told]]]) -> str:
+    """Mean confidence and accuracy by the side of a patch."""
+    from cape.evaluation.report import grid
+
+    if not hidden:
+        return ""
+    names = [*next(iter(hidden.values()))]
+    rows = [[f"{side:g}", *(f"{value:.3f}" for value in _means(mine, names))] for side, mine in sorted(hidden.items())]
+    words = "Means over labelled keypoints of queries with a grey square of this side (in sides of the box) over one:"
+    return f"\n{words}\n\n" + grid((["side", "accuracy", *names], rows)) + "\n"
+
+
+def _means(mine: dict[str, dict[int, Told]], names: Sequence[str]) -> list[float]:
+    """Mean accuracy, and mean of each confidence, over splits."""
+    first = mine[names[0]]
+    accuracy = float(np.mean([each.right.mean() for each in first.values()]))
+    return [accuracy, *(float(np.mean([each.scores.mean() for each in mine[name].values()])) for name in names)]
+
+
+def _curves(hidden: dict[float, dict[str, dict[int, Told]]]) -> bytes:
+    """The same as curves (Fig. 3)."""
+    from cape.diagrams import occlusion_diagram
+    from cape.evaluation.confidence import occlusion_curve
+
+    sides, names = sorted(hidden), [*next(iter(hidden.values()))]
+    means = np.array([_means(hidden[side], names) for side in sides])
+    curves = {
+        name: occlusion_curve(np.array(sides), means[:, [1 + place]], means[:, [0]]) for place, name in enumerate(names)
+    }
+    return occlusion_diagram(curves, truth="share within 0.2")
 
 
 def _pictures(told: dict[str, dict[int, Told]]) -> dict[str, bytes]:

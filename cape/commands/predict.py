@@ -1,5 +1,6 @@
 """`cape predict`: the keypoints of a prompt on many pictures, in a file that annotation tools read."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,8 +74,6 @@ def predict(
 
     Example: cape predict --prompt cat.prompt --source "cats/*.jpg" --out poses.json --draw overlays --least 0.3
     """
-    import hashlib
-
     from cape import formats
     from cape.commands.console import say
     from cape.commands.labelled import Labelled
@@ -95,15 +94,7 @@ def predict(
     spatial = None if lift is None else _lifter(lift, loaded, out, device=device, overwrite=overwrite)
     given = None if boxes is None else Labelled("--boxes", boxes, pictures=root)
     predictor = load(model, device=device, human=human)
-    asked = {
-        "prompt": hashlib.sha256(prompt.read_bytes()).hexdigest(),
-        "model": predictor.fingerprint,
-        "human": "" if predictor.human is None else predictor.human.fingerprint,
-        "source": str(Path(source).absolute()),
-        "boxes": "" if given is None else _digest(given),
-        "zoom": str(zoom),
-        "instances": f"{instances} above {sure}" if instances > 1 else "1",
-    }
+    asked = _run_of(predictor, prompt, given, source=source, zoom=zoom, instances=instances, sure=sure)
     path, count = out.with_name(f"{out.name}.partial"), len(loaded.skeleton)
     with Partial(path, asked, count=count, resume=resume, anew=overwrite) as partial:
         if partial.records:
@@ -147,6 +138,23 @@ def _tell(job: "Job", found: "Sequence[Record]", asked: "Prompt", source: str, o
     unread = left_out(source)
     if unread:
         say(f"Left out: {unread}. cape reads {READABLE} and videos: convert them.")
+
+
+def _run_of(
+    predictor: "Predictor", prompt: Path, given: "Labelled | None", *, source: str, zoom: bool, instances: int,
+    sure: float,
+) -> dict[str, str]:  # fmt: skip
+    """What the poses of a run depend on: only the same run is gone on with."""
+    return {
+        "prompt": hashlib.sha256(prompt.read_bytes()).hexdigest(),
+        "model": predictor.fingerprint,
+        "scores": predictor.judge.fingerprint,
+        "human": "" if predictor.human is None else predictor.human.fingerprint,
+        "source": str(Path(source).absolute()),
+        "boxes": "" if given is None else _digest(given),
+        "zoom": str(zoom),
+        "instances": f"{instances} above {sure}" if instances > 1 else "1",
+    }
 
 
 def _compiled(predictor: "Predictor", prompt: "Prompt") -> "Prompt":

@@ -8,7 +8,7 @@ no page and no other folder.
 
 from cape.models.calibration import CalibratedPose
 from cape.models.critic import Critic
-from cape.models.encoders import KeypointEmbedding, SupportEncoder, TextEncoder, VisualEncoder
+from cape.models.encoders import KeypointEmbedding, PlainTransformer, SupportEncoder, TextEncoder, VisualEncoder
 from cape.models.energies import GraphEnergy, MLPEnergy
 from cape.models.fewshot import FewShotPose
 from cape.models.fusion import CMAA, CosinePrior, Decision, Matching, TurnedFit
@@ -16,7 +16,7 @@ from cape.models.graphs import CausalIntervention, GraphFeedForward, Hierarchica
 from cape.models.heads import GapHead, KeypointDecoder, SampledHead, SimCCHead, SpatialHead, TokenHead
 from cape.models.lifters import ForeignLifter, MixSTE, NearestPose, Recentred, SemGCN, SimpleBaseline, VideoPose
 from cape.models.lifting import Lifting
-from cape.models.readers import FewShotReader, WholeBodyReader
+from cape.models.readers import FewShotReader, HeatmapReader, IntegralReader, RegressionReader, WholeBodyReader
 from cape.models.wholebody import WholeBodyPose
 
 __all__ = [
@@ -32,7 +32,9 @@ __all__ = [
     "GapHead",
     "GraphEnergy",
     "GraphFeedForward",
+    "HeatmapReader",
     "HierarchicalGraph",
+    "IntegralReader",
     "KeypointDecoder",
     "KeypointEmbedding",
     "Lifting",
@@ -40,7 +42,9 @@ __all__ = [
     "Matching",
     "MixSTE",
     "NearestPose",
+    "PlainTransformer",
     "Recentred",
+    "RegressionReader",
     "SampledHead",
     "SemGCN",
     "SimCCHead",

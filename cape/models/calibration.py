@@ -144,7 +144,7 @@ class CalibratedPose(BaseModel):
         return self.reader(self.network, *batch, **named)
 
     def observe(self, reading: Reading) -> Observation:
-        """What can be learnt from an answer whose truth is known; feature maps are kept for heads that read them.
+        """What can be learnt from an answer whose truth is known; of feature maps what the head reads is kept.
 
         Raises:
             DataError: A size that is not positive.
@@ -153,18 +153,28 @@ class CalibratedPose(BaseModel):
         places = (each.double().cpu().numpy() for each in (reading.points, reading.truth, reading.size))
         accuracy = torch.from_numpy(self.target(*places)).float().to(counts.device) * counts
         outcome, evidence = Outcome(accuracy, counts, reading.known), reading.evidence[0]
-        if not self.head.reads_maps:
-            evidence = evidence._replace(feature=evidence.feature[:, :0])
+        evidence = evidence._replace(feature=self.head.condensed(evidence.feature))
         return Observation(evidence, outcome, reading.group, reading.row)
 
     @torch.no_grad()
-    def judge(self, views: Sequence[Evidence]) -> Verdict:
+    def judge(self, views: Sequence[Evidence], mirror: Int64[Tensor, "K"] | None = None) -> Verdict:
         """How far an answer can be trusted.
 
         Args:
             views: Its evidence, `Reading.evidence`; with a mirrored view the mean of both.
+            mirror: `Reading.mirror`: the mirrored view is judged as it is, then left and right are exchanged back.
+
+        Raises:
+            DataError: The head says something that is not a number, because there is one in the evidence.
         """
         heard = [self.head(evidence) for evidence in views]
+        if not all(each.isfinite().all() for found in heard for each in found):
+            raise DataError(
+                "confidence", expected="finite evidence and weights", got="some that are NaN or infinite",
+                fix="Check the pictures, and the weights of network and head.",
+            )  # fmt: skip
+        if mirror is not None:
+            heard[1:] = [Confidence(*(each[:, mirror] for each in found)) for found in heard[1:]]
         scores = torch.stack([self.recalibrated(each.accuracy.sigmoid()) for each in heard]).mean(dim=0)
         presence = torch.stack([each.presence.sigmoid() for each in heard]).mean(dim=0)
         mask = views[0].mask
