@@ -77,6 +77,16 @@ class _Log:
     """What mmengine's HistoryBuffer is read as: its numbers, of which nothing is used."""
 
 
+class _Draws:
+    """What the state of numpy's generator is read as: nothing of it is used."""
+
+    def __init__(self, *state: Any) -> None:
+        """Take what stands there."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Take what stands there."""
+
+
 def _log_statistic(owner: Any, name: Any, *_: Any) -> None:
     """Stand in for `getattr`, by which a log names its four statistics, and give nothing of them."""
     if owner is not _Log or name not in ("min", "max", "current", "mean"):
@@ -89,6 +99,9 @@ _BESIDE = (
     # mmengine's Runner, its logs
     (_Log, "mmengine.logging.history_buffer.HistoryBuffer"),
     (_log_statistic, "builtins.getattr"),
+    # VideoPose3D, the generator that shuffles its data, by the names of numpy before and after 1.17
+    *((_Draws, f"numpy.random.{name}") for name in ("__RandomState_ctor", "_pickle.__randomstate_ctor")),
+    *((_Draws, f"numpy.random.{name}") for name in ("_pickle.__bit_generator_ctor", "_mt19937.MT19937")),
 )
 """What published checkpoints have beside their tensors, harmless stand-ins with the names there."""
 

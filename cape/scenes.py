@@ -24,7 +24,7 @@ COLOURS = ("#444444", "#1f77b4", "#d62728")
 """Of bones in the middle, of the person's left and of the right."""
 MOST = 6
 """Poses in a picture."""
-_CELL, _MARGIN = 2.4, 0.15
+_CELL, _MARGIN = 1.9, 0.12
 
 
 def sides(skeleton: Skeleton) -> list[int]:
@@ -40,7 +40,7 @@ def chosen_frames(tracks: Sequence[SpatialTrack], most: int = MOST) -> list[tupl
 
 
 def pose_picture(tracks: Sequence[SpatialTrack], skeleton: Skeleton) -> bytes:
-    """Up to six poses as a PNG file: the keypoints that were lifted, the pose from the camera, and from its left side.
+    """Up to six poses as a PNG file: the keypoints that were lifted, the pose from the camera, and from the right.
 
     Each space has one scale for all axes and a grid of 25 cm. Left is blue, right red; hollow points were not found but
     stand between their neighbours in time.
@@ -49,29 +49,32 @@ def pose_picture(tracks: Sequence[SpatialTrack], skeleton: Skeleton) -> bytes:
         tracks: At least one, of at least one frame.
         skeleton: Of the poses.
     """
-    rows = chosen_frames(tracks)
-    pitch = _CELL + 0.35
-    figure = new_figure(3 * _CELL + 4 * _MARGIN, len(rows) * pitch + 0.3)
-    width, height = figure.get_size_inches()
-    for row, (track, frame) in enumerate(rows):
-        bottom = (height - (row + 1) * pitch) / height
-        places = [((_MARGIN + column * (_CELL + _MARGIN)) / width, bottom, _CELL / width, _CELL / height)
-                  for column in range(3)]  # fmt: skip
-        _draw_flat(figure.add_axes(places[0]), track, frame, skeleton)
-        for place, turn in zip(places[1:], (-90, 0), strict=True):
-            axes = cast("Axes3D", figure.add_axes(place, projection="3d"))
-            _draw_space(axes, track.joints[frame], skeleton, turn=turn)
-        figure.text(_MARGIN / width, bottom + (_CELL + 0.08) / height, title_of(track, frame), fontsize=7.5)
-    note = "keypoints; from the camera; from the person's side of the picture's right. Blue: left, red: right."
-    figure.text(_MARGIN / width, 0.08 / height, note, fontsize=7)
+    frames = chosen_frames(tracks)
+    columns = 1 if len(frames) <= MOST // 2 else 2
+    rows, wide, pitch = -(-len(frames) // columns), 3 * (_CELL + _MARGIN) + 2 * _MARGIN, _CELL + 0.3
+    width, height = columns * wide, rows * pitch + 0.35
+    figure = new_figure(width, height)
+    for number, (track, frame) in enumerate(frames):
+        row, column = divmod(number, columns)
+        left, bottom = column * wide + _MARGIN, height - (row + 1) * pitch
+        places = [(left + turn * (_CELL + _MARGIN), bottom) for turn in range(3)]
+        flat, *spaces = [(x / width, y / height, _CELL / width, _CELL / height) for x, y in places]
+        _draw_flat(figure.add_axes(flat), track, frame, skeleton)
+        for place, turn in zip(spaces, (-90.0, 0.0), strict=True):
+            _draw_space(cast("Axes3D", figure.add_axes(place, projection="3d")), track.joints[frame], skeleton, turn)
+        figure.text(left / width, (bottom + _CELL + 0.06) / height, title_of(track, frame), fontsize=7.5)
+    note = (
+        "keypoints; the pose from the camera; the pose from the picture's right.\nBlue: left, red: right. Grid: 25 cm."
+    )
+    figure.text(_MARGIN / width, 0.05 / height, note, fontsize=7)
     return png_of(figure)
 
 
 def title_of(track: SpatialTrack, frame: int) -> str:
     """Which pose it is, and its energy where something judges it."""
     picture, _ = track.track.frames[frame]
-    person = track.track.name.removeprefix(picture).removeprefix(", ")
-    name = f"{picture} ({person})" if person.startswith("person") else picture
+    _, sign, number = track.track.name.rpartition(", person ")
+    name = f"{picture} (person {number})" if sign else picture
     return name if np.isnan(track.energy[frame]) else f"{name}   energy {track.energy[frame]:.3f}"
 
 
@@ -87,7 +90,7 @@ def _draw_flat(axes: "Axes", track: SpatialTrack, frame: int, skeleton: Skeleton
     axes.set(xticks=[], yticks=[])
 
 
-def _draw_space(axes: "Axes3D", joints: Float[np.ndarray, "J 3"], skeleton: Skeleton, *, turn: float) -> None:
+def _draw_space(axes: "Axes3D", joints: Float[np.ndarray, "J 3"], skeleton: Skeleton, turn: float) -> None:
     """Matplotlib's z is up: ours is y, downward; its y is our z, away from the camera."""
     placed, side = np.stack([joints[:, 0], joints[:, 2], -joints[:, 1]], axis=1), sides(skeleton)
     for a, b in skeleton.edges:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from cape.cameras import to_screen
-from cape.data.joints import JointMap, Mapped, filled, missing_names
+from cape.data.joints import JointMap, filled, missing_names
 from cape.data.motion.clips import EXPLODED
 from cape.errors import DataError
 from cape.formats import LabelledPose, Labels, PictureLabels
@@ -18,6 +18,9 @@ from cape.skeleton import Skeleton
 NEAR = 0.5
 """Two poses of frames that follow each other are one person's if their keypoints are, in the mean, nearer than this
 times the person's size."""
+
+SMALLEST = 1e-4
+"""Screen units: a smaller person is a point."""
 
 
 class Track(NamedTuple):
@@ -152,17 +155,17 @@ def _track(title: str, person: Sequence[_Seen], mapping: JointMap, target: Skele
     whole = filled(joints)
     if whole is None:
         raise DataError(
-            person[0].label, expected=f"keypoints for {', '.join(target.names)}",
+            person[0].label, expected=f"keypoints for all {len(target)} joints of the lifter",
             got=f"none for {missing_names(joints.found, target.names)}",
             fix="Lower --least, leave the pose out, or add --lenient to go on without such poses.",
         )  # fmt: skip
     size = person[0].picture.size
     screen = to_screen(torch.from_numpy(whole), size).numpy()
-    _check_near(screen, joints, person)
+    _check_near(screen, person)
     return Track(title, tuple((seen.picture.file, seen.pose.id) for seen in person), size, screen, joints.found)
 
 
-def _check_near(screen: Float[np.ndarray, "T J 2"], joints: Mapped, person: Sequence[_Seen]) -> None:
+def _check_near(screen: Float[np.ndarray, "T J 2"], person: Sequence[_Seen]) -> None:
     """Refuse keypoints far from the picture, and a person of no size."""
     reach = np.abs(screen).max(axis=(1, 2))
     frame = int(reach.argmax())
@@ -171,7 +174,7 @@ def _check_near(screen: Float[np.ndarray, "T J 2"], joints: Mapped, person: Sequ
             person[frame].label, expected=f"keypoints less than {EXPLODED:.0f} half widths from the picture's middle",
             got=f"one {reach[frame]:.4g} away", fix="Repair the labels: pixels of the picture.",
         )  # fmt: skip
-    extent = np.ptp(joints.points, axis=1).max(axis=1)
-    if extent.min() <= 0:
+    extent = np.ptp(screen, axis=1).max(axis=1)
+    if extent.min() < SMALLEST:
         bad = person[int(extent.argmin())]
         raise DataError(bad.label, expected="keypoints at several places", got="all at one", fix="Repair the labels.")

@@ -112,7 +112,8 @@ def test_the_evaluate(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate([*argv, "--table", str(place / "table.md")]) == 0
     content = json.loads(found.read_text())
     assert content["frames"] == 80 and {"MPJPE", "LSE", "tau/MPJPE"} <= set(content["figures"])
-    assert "mirrored" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "mirrored" in printed and "tau/P-MPJPE" in printed and "…" not in printed
     assert "MPJPE" in (place / "table.md").read_text()
     assert evaluate([*argv, "--shots", "5"]) != 0
     assert "--shots" in capsys.readouterr().err

@@ -145,11 +145,10 @@ def _frames(found: "SpatialTrack", model: "SpatialModel") -> list[dict[str, Any]
 
 def _report(found: "list[SpatialTrack]", people: "Tracks", model: "SpatialModel") -> list[str]:
     """What a reader should know about the result."""
-    frames, single = sum(len(each.joints) for each in found), model.frames == 1
-    lines = [f"{frames} poses of {len(found)} {'pictures' if single else 'sequences'} in space, by {model.name}."]
+    lines = [f"Poses in space: {sum(len(each.joints) for each in found)}. People: {len(found)}. Lifter: {model.name}."]
     filled = sum(int((~each.track.found).sum()) for each in found)
     if filled:
-        lines.append(f"{filled} joints were not found, and stand between their neighbours in time.")
+        lines.append(f"Joints that were not found, and stand between their neighbours in time: {filled}.")
     short = sum(len(each.joints) < model.frames for each in found)
     if short:
         lines.append(
@@ -159,7 +158,7 @@ def _report(found: "list[SpatialTrack]", people: "Tracks", model: "SpatialModel"
         worst = max(((float(each.energy.max()), each.track.name) for each in found), default=(0.0, ""))
         lines.append(f"Highest energy: {worst[0]:.3f}, {worst[1]}.")
     if people.left:
-        lines.append(f"{len(people.left)} people were left out; the first: {people.left[0]}")
+        lines.append(f"People who were left out: {len(people.left)}. The first: {people.left[0]}")
     return lines
 
 

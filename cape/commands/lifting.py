@@ -12,6 +12,9 @@ from cape.files import write_atomically
 if TYPE_CHECKING:
     from cape.lifters import LiftingModel
 
+ACROSS = 4
+"""Figures side by side: 80 columns hold no more."""
+
 
 def lifting_changes(data: Path, *, flip: bool | None, options: list[str] | None) -> dict[str, object]:
     """What flags change in the config of a lifter.
@@ -51,7 +54,10 @@ def score_lifting(loaded: "LiftingModel", *, json_file: Path | None, table_file:
     poses = predict_lifts(loaded.model, data, progress=progress)
     figures = figures_of(poses, data.skeleton, root=data.root)
     table, notes = table_of(figures, name=loaded.name), _notes(loaded, len(poses.found))
-    print_table(*table)
+    heads, rows = table
+    for start in range(1, len(heads), ACROSS):
+        part = slice(start, start + ACROSS)
+        print_table([heads[0], *heads[part]], [[row[0], *row[part]] for row in rows])
     for note in notes:
         say(note)
     if json_file is not None:

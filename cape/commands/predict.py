@@ -14,6 +14,8 @@ from cape.files import check_writable
 
 if TYPE_CHECKING:
     from cape.commands.labelled import Labelled
+    from cape.commands.looking import Job
+    from cape.commands.partial import Record
     from cape.predictor import Predictor
     from cape.prompting import Prompt
     from cape.spatial import SpatialModel
@@ -78,7 +80,7 @@ def predict(
     from cape.commands.lift import write_spatial
     from cape.commands.looking import Job
     from cape.commands.partial import Partial, labels_of
-    from cape.data.inputs import READABLE, left_out, names_of
+    from cape.data.inputs import names_of
     from cape.prompting import Prompt
     from cape.shipped import load
 
@@ -120,11 +122,19 @@ def predict(
                 say(f"Nothing is lost: {len(partial.records)} pictures stand in {path}. Add --resume to go on.")
             raise
     path.unlink()
-    if job.prompt.model != loaded.model:
-        say(f"The prompt was made with another model, and compiled again with {predictor.name}.")
-    job.report(found, out)
+    _tell(job, found, loaded, source, out)
     if spatial is not None:
         write_spatial(labels, spatial, _spatial_name(out), least=0.0, sequence=False, lenient=lenient)
+
+
+def _tell(job: "Job", found: "Sequence[Record]", asked: "Prompt", source: str, out: Path) -> None:
+    """What came of it, and what was passed over."""
+    from cape.commands.console import say
+    from cape.data.inputs import READABLE, left_out
+
+    if job.prompt.model != asked.model:
+        say(f"The prompt was made with another model, and compiled again with {job.predictor.name}.")
+    job.report(found, out)
     unread = left_out(source)
     if unread:
         say(f"Left out: {unread}. cape reads {READABLE} and videos: convert them.")

@@ -141,3 +141,18 @@ def test_flags_of_a_prompt_do_not_go_with_it(body: Path, flag: str, capsys: pyte
     assert main([str(body), flag, "3"]) == 1
     error = capsys.readouterr().err
     assert flag in error and "takes no prompt" in error
+
+
+def test_a_lifter_and_its_loss_net(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    target = tmp_path / "figures.json"
+    config = str(CONFIGS / "seal-graph_simple-baseline_human36m.py")
+    assert main([config, "--json", str(target)]) == 0
+    printed = capsys.readouterr().out
+    for word in ("4,288,557", "2,451,720", "SimpleBaseline", "GraphEnergy", "16 joints; one frame looks at 1."):
+        assert word in printed
+    assert "…" not in printed and max(map(len, printed.splitlines())) <= 80
+    figures = json.loads(target.read_text())
+    assert [part["parameters"] for part in figures["parts"]] == [4_288_557, 2_451_720]
+    assert main([config, "--keypoints", "3"]) == 1
+    assert "is a lifter, which takes no prompt" in " ".join(capsys.readouterr().err.split())
