@@ -42,18 +42,16 @@ FORMS: dict[str, Form] = {
     "mlp": Form("SEAL-pose, MLP loss-net of width 256", {"critic": MLP}),
     "graph": Form("SEAL-pose, graph loss-net of width 64 and 2 layers", {"critic": GRAPH}),
     "direction": Form("bones as vectors as a loss", {"critic": None, "bones": {"direction": 1.0}}),
-    "balanced": Form(
-        "graph, its gradient a tenth of the other's", {"critic": GRAPH, "balance": "gradient", "alpha": 0.1}
-    ),
-    "residual": Form("graph, sees the error of a pose", {"critic": {**GRAPH, "sees": "residual"}}),
-    "bones": Form("graph, sees bones", {"critic": {**GRAPH, "sees": "bones"}}),
-    "warm_up": Form("graph, α grows over half of the steps", {"critic": GRAPH}, warm=0.5),
-    "spectral": Form("graph, spectral normalisation", {"critic": {**GRAPH, "spectral": True}}),
-    "penalty": Form("graph, penalty on its slope", {"critic": {**GRAPH, "penalty": 0.1}}),
-    "mean": Form("graph, judged by its running mean", {"critic": {**GRAPH, "momentum": 0.01}}),
-    "score": Form("graph, denoising score matching", {"critic": {**GRAPH, "objective": "score"}}),
+    "balanced": Form("mlp, its gradient a tenth of the other's", {"critic": MLP, "balance": "gradient", "alpha": 0.1}),
+    "residual": Form("mlp, sees the error of a pose", {"critic": {**MLP, "sees": "residual"}}),
+    "bones": Form("mlp, sees bones", {"critic": {**MLP, "sees": "bones"}}),
+    "warm_up": Form("mlp, α grows over half of the steps", {"critic": MLP}, warm=0.5),
+    "spectral": Form("mlp, spectral normalisation", {"critic": {**MLP, "spectral": True}}),
+    "penalty": Form("mlp, penalty on its slope", {"critic": {**MLP, "penalty": 0.1}}),
+    "mean": Form("mlp, judged by its running mean", {"critic": {**MLP, "momentum": 0.01}}),
+    "score": Form("mlp, denoising score matching", {"critic": {**MLP, "objective": "score"}}),
     "noisy": Form("places alone, 2D noise as a detector makes it", {"critic": None, "noise": 0.01}),
-    "noisy_graph": Form("graph, 2D noise as a detector makes it", {"critic": GRAPH, "noise": 0.01}, against="noisy"),
+    "noisy_mlp": Form("mlp, 2D noise as a detector makes it", {"critic": MLP, "noise": 0.01}, against="noisy"),
 }
 
 

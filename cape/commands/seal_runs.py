@@ -116,10 +116,11 @@ def _one(each: Trial, plan: Plan, record: str, threads: int) -> float:
     from cape.trials import examine
 
     begin = time.monotonic()
-    flags = [word for option in each.options for word in ("--cfg-options", option)]
-    unseen = ["--cfg-options", f"train_cfg.val_interval={plan.epochs + 1}"]  # nothing is chosen on the test
+    quiet = {"_delete_": True, "type": "Visualizer", "vis_backends": []}
+    unseen = [f"train_cfg.val_begin={plan.epochs + 1}", f"visualizer={quiet!r}"]  # nothing is chosen on the test
+    flags = [word for option in (*each.options, *unseen) for word in ("--cfg-options", option)]
     own = ["--seed", str(each.seed), "--work-dir", str(each.folder), "--resume"]
-    carry_out(each.folder, ["train", each.config, *flags, *unseen, *own], title=each.title, threads=threads)
+    carry_out(each.folder, ["train", each.config, *flags, *own], title=each.title, threads=threads)
     seconds = time.monotonic() - begin
     found = examine(each.config, weights_path(each.folder, f"epoch_{plan.epochs}"), parse_options(each.options))
     write_atomically(each.result, json.dumps({**_known(found), "seconds": seconds}) + "\n")

@@ -49,6 +49,8 @@ def test_trains_looks_and_tabulates(place: Path, capsys: pytest.CaptureFixture[s
     assert found["graph"]["elsewhere"]["MPJPE"] != found["graph"]["figures"]["MPJPE"]
     log = json.loads((place / "runs" / "tiny" / "graph_decayed" / "seed3" / "command.json").read_text())
     assert "train_cfg.max_epochs=1" in log[1]
+    checkpoints = place / "runs" / "tiny" / "graph_decayed" / "seed3" / "checkpoints"
+    assert [each.name for each in checkpoints.iterdir()] == ["epoch_1.safetensors"]  # no best: the test chooses nothing
 
     capsys.readouterr()
     assert main(start) == 0 and "2 of 2 runs are complete" in capsys.readouterr().out
@@ -117,12 +119,12 @@ def test_tables() -> None:
     """Differences are of seeds that both have; an empty bin is no number."""
     group = Group("tiny.py", "decayed", {
         "baseline": {0: found(50, 4), 1: found(60, 6), 2: found(1000, 5)}, "mlp": {0: found(48, 4), 1: found(58, 6)},
-        "noisy_graph": {0: found(40, 1)},
+        "noisy_mlp": {0: found(40, 1)},
     })  # fmt: skip
     _, rows = figures_table(group)
     assert rows[1][:3] == ["mlp", "2", "53.00 (-10.53 to 116.53)"] and rows[1][6] == "106.00"
     changes = changes_of(group)
-    assert set(changes) == {"mlp"}  # noisy_graph is compared with noisy, which is not here
+    assert set(changes) == {"mlp"}  # noisy_mlp is compared with noisy, which is not here
     heads, cells = changes_table(changes)
     assert heads[1] == "MPJPE" and cells[0][:2] == ["mlp - baseline", "-2.00 (-2.00 to -2.00)"]
     assert changes["mlp"]["elsewhere MPJPE"].mean == -4
