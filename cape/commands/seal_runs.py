@@ -121,9 +121,8 @@ def _one(each: Trial, plan: Plan, record: str, threads: int) -> float:
     flags = [word for option in (*each.options, *unseen) for word in ("--cfg-options", option)]
     own = ["--seed", str(each.seed), "--work-dir", str(each.folder), "--resume"]
     carry_out(each.folder, ["train", each.config, *flags, *own], title=each.title, threads=threads)
-    seconds = time.monotonic() - begin
     found = examine(each.config, weights_path(each.folder, f"epoch_{plan.epochs}"), parse_options(each.options))
-    write_atomically(each.result, json.dumps({**_known(found), "seconds": seconds}) + "\n")
+    write_atomically(each.result, json.dumps(_known(found)) + "\n")
     write_atomically(each.folder / "command.json", record)
     return time.monotonic() - begin
 
@@ -184,13 +183,12 @@ def figures_table(group: Group) -> Table:
     from cape.evaluation.seeds import estimate, written
     from cape.trials import FIGURES
 
-    heads = ["form", "seeds", *FIGURES, "elsewhere: MPJPE", "LSE", "BSLE", "s a run"]
+    heads = ["form", "seeds", *FIGURES, "elsewhere: MPJPE", "LSE", "BSLE"]
     rows = []
     for name, mine in group.found.items():
         cells = [written(estimate([each["figures"][key] for each in mine.values()])) for key in FIGURES]
         far = [f"{np.mean([each['elsewhere'][key] for each in mine.values()]):.2f}" for key in ("MPJPE", "LSE", "BSLE")]
-        seconds = f"{np.mean([each['seconds'] for each in mine.values()]):.0f}"
-        rows.append([name, str(len(mine)), *cells, *far, seconds])
+        rows.append([name, str(len(mine)), *cells, *far])
     return heads, rows
 
 

@@ -112,14 +112,15 @@ def test_refused(place: Path, fake_runs: list, capsys: pytest.CaptureFixture[str
 def found(mpjpe: float, count: int) -> dict:
     figures = {"MPJPE": mpjpe, "P-MPJPE": 40.0, "LSE": 5.0, "BSLE": 6.0}
     bins = {"edges": [0, 10, 20], "counts": [count, 0], "means": {"LSE": [2.0, None], "BSLE": [3.0, None]}}
-    return {"figures": figures, "bins": bins, "elsewhere": {**figures, "MPJPE": 2 * mpjpe}, "seconds": 9.0}
+    return {"figures": figures, "bins": bins, "elsewhere": {**figures, "MPJPE": 2 * mpjpe}}
 
 
 def test_tables() -> None:
     """Differences are of seeds that both have; an empty bin is no number."""
     group = Group("tiny.py", "decayed", {
-        "baseline": {0: found(50, 4), 1: found(60, 6), 2: found(1000, 5)}, "mlp": {0: found(48, 4), 1: found(58, 6)},
-        "noisy_mlp": {0: found(40, 1)},
+        "baseline": {0: found(50.0, 4), 1: found(60.0, 6), 2: found(1000.0, 5)},
+        "mlp": {0: found(48.0, 4), 1: found(58.0, 6)},
+        "noisy_mlp": {0: found(40.0, 1)},
     })  # fmt: skip
     _, rows = figures_table(group)
     assert rows[1][:3] == ["mlp", "2", "53.00 (-10.53 to 116.53)"] and rows[1][6] == "106.00"
