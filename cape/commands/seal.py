@@ -38,7 +38,9 @@ def seal(
     work_dir: Annotated[Path, typer.Option(help="The runs' folder; complete runs in it are not repeated.")] = Path(
         "outputs/seal"
     ),
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at once, which share the cores.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Runs at once, which share the cores, each in a process of its own; 1: here.")
+    ] = 1,
     partial: Annotated[
         bool, typer.Option("--partial", help="Train nothing: write the tables of the runs that are complete.")
     ] = False,

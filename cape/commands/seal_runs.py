@@ -111,16 +111,22 @@ def _train(plan: Plan, trials: Sequence[Trial]) -> None:
 
 def _one(each: Trial, plan: Plan, record: str, threads: int) -> float:
     """Train, look at the last epoch, and leave the record; returns seconds."""
-    from cape.configuration import parse_options
+    from cape.configuration import load_config, parse_options
+    from cape.engine import make_runner
     from cape.runs import weights_path
     from cape.trials import examine
 
     begin = time.monotonic()
     quiet = {"_delete_": True, "type": "Visualizer", "vis_backends": []}
     unseen = [f"train_cfg.val_begin={plan.epochs + 1}", f"visualizer={quiet!r}"]  # nothing is chosen on the test
-    flags = [word for option in (*each.options, *unseen) for word in ("--cfg-options", option)]
-    own = ["--seed", str(each.seed), "--work-dir", str(each.folder), "--resume"]
-    carry_out(each.folder, ["train", each.config, *flags, *own], title=each.title, threads=threads)
+    options = (*each.options, *unseen)
+    if plan.jobs > 1:
+        flags = [word for option in options for word in ("--cfg-options", option)]
+        own = ["--seed", str(each.seed), "--work-dir", str(each.folder), "--resume"]
+        carry_out(each.folder, ["train", each.config, *flags, *own], title=each.title, threads=threads)
+    else:  # in this process: a second's start is half a minute of a small lifter's training
+        settings = load_config(each.config, {**parse_options(options), "seed": each.seed})
+        make_runner(settings, work_dir=each.folder, resume=True).train()
     found = examine(each.config, weights_path(each.folder, f"epoch_{plan.epochs}"), parse_options(each.options))
     write_atomically(each.result, json.dumps(_known(found)) + "\n")
     write_atomically(each.folder / "command.json", record)

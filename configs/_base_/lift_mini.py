@@ -1,6 +1,6 @@
 """CMU motion as `pose3d_mini` has it: subjects 01, 02 and 05 teach, 03 and 07 test; every camera.
 
-For minutes on one core: the camera is turned towards the person, whose size is taken out of the keypoints, and the
+For minutes on one core (`results/lifting.md` has figures): the camera is turned towards the person, whose size is taken out of the keypoints, and the
 lifter answers in units of `unit` metres, so that it need not forget a start of several metres first.
 """
 
@@ -19,7 +19,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(dataset=dict(type="LiftingData", source=dict(type="CmuMotion", path="cmu17_test.npz")))
 optim_wrapper = dict(lifter=dict(optimizer=dict(lr=1e-2)))
-train_cfg = dict(max_epochs=12, val_interval=12)
+train_cfg = dict(max_epochs=2, val_interval=2)
 decayed = [dict(type="CosineAnnealingLR", by_epoch=True, convert_to_iter_based=True)]
 param_scheduler = dict(lifter=decayed, critic=[])
 del decayed
