@@ -215,6 +215,8 @@ def _runner(
     for schedule in (each for some in several for each in some):
         if schedule.get("by_epoch") and schedule["type"] == "OneCycleLR":
             schedule.setdefault("total_steps", config.train_cfg.max_epochs)
+        if schedule.get("by_epoch") and schedule["type"] == "CosineAnnealingLR":
+            schedule.setdefault("T_max", config.train_cfg.max_epochs - schedule.get("begin", 0))
     hooks = [*config.get("custom_hooks", [])]
     if config.budget_minutes is not None:
         hooks.append({"type": TimeBudget, "minutes": config.budget_minutes})

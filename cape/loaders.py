@@ -15,6 +15,7 @@ from cape.configuration import built, told, unknown_key
 from cape.data.corruption import CLEAN, Corruption
 from cape.data.episodes import Episodes
 from cape.data.lifting import LiftingData
+from cape.data.motion import Motion
 from cape.data.people import PersonCrops
 from cape.data.skeletons import read_skeleton
 from cape.errors import UsageError
@@ -88,11 +89,7 @@ def make_lifting(config: Config, subset: str) -> LiftingData:
         CapeError: Something about the data or the keys is wrong, or its joints are not the model's.
     """
     options = dict(config[f"{subset}_dataloader"].dataset)
-    source = dict(options["source"])
-    for key in PATHS:
-        if isinstance(source.get(key), str) and config.data_root is not None:
-            source[key] = str(Path(config.data_root).expanduser() / source[key])
-    options["source"] = built(DATASETS, source, where=f"{subset}_dataloader.dataset.source")
+    options["source"] = motion_of(config, subset)
     data = built(DATASETS, options, where=f"{subset}_dataloader.dataset")
     wanted = read_skeleton(config.model.get("skeleton", "coco"))
     if data.skeleton.names != wanted.names:
@@ -101,6 +98,27 @@ def make_lifting(config: Config, subset: str) -> LiftingData:
             got=f"{len(data.skeleton)}, {', '.join(data.skeleton.names[:3])}, ...", fix="Make data and model agree.",
         )  # fmt: skip
     return data
+
+
+def motion_of(config: Config, subset: str) -> Motion:
+    """The reader of "train" or "val".
+
+    Raises:
+        CapeError: Something about the data or the keys is wrong.
+    """
+    source = _located(config[f"{subset}_dataloader"].dataset["source"], config.data_root)
+    return built(DATASETS, source, where=f"{subset}_dataloader.dataset.source")
+
+
+def _located(source: Mapping[str, Any], folder: str | None) -> dict[str, Any]:
+    """Options of a reader of motion, and of one inside it, with paths below the folder."""
+    found = dict(source)
+    for key in PATHS:
+        if isinstance(found.get(key), str) and folder is not None:
+            found[key] = str(Path(folder).expanduser() / found[key])
+    if isinstance(found.get("source"), Mapping):
+        found["source"] = _located(found["source"], folder)
+    return found
 
 
 def make_episodes(config: Config, subset: str, *, size: int) -> Episodes:

@@ -87,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cape.commands.predict import predict
     from cape.commands.prompt import prompt
     from cape.commands.robustness import robustness
+    from cape.commands.seal import seal
     from cape.commands.table import table
     from cape.commands.test import test
     from cape.commands.train import train
@@ -94,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if not app.registered_commands:
         using, studying = (prompt, predict, lift, demo), (train, test, table, robustness, variance, compare, maps)
-        for command in (*using, *studying, confidence, interventions, parts, gallery, describe, convert):
+        for command in (*using, *studying, confidence, interventions, parts, seal, gallery, describe, convert):
             app.command(name=command.__name__)(command)
     return _guarded(app, ["cape"], argv)
 
