@@ -95,7 +95,7 @@ function merged<T extends { id: string; revision: number }>(
 }
 
 /** The documents after news from the server, except where own edits still wait to be sent. */
-export function applyNews(documents: Documents, changed: Changed, waiting: ReadonlySet<string>): Documents {
+export function applyNews(documents: Documents, changed: Partial<Changed>, waiting: ReadonlySet<string>): Documents {
   return {
     categories: merged("category", documents.categories, changed.categories, waiting),
     pictures: merged("picture", documents.pictures, changed.pictures, waiting),

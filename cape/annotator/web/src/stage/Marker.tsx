@@ -1,0 +1,95 @@
+/** One keypoint on the picture: an element that the keyboard and a screen reader reach. */
+
+import { memo } from "react";
+
+import { ellipseOf } from "../geometry/ellipse";
+import { translate } from "./drawing";
+import { isDoubtful, type Layers, type Marker, spoken } from "./markers";
+
+const RING = 10;
+const LENGTH = 2 * Math.PI * RING;
+
+interface Props {
+  readonly marker: Marker;
+  readonly selected: boolean;
+  readonly doubtful: boolean;
+  readonly rings: boolean;
+  readonly named: boolean;
+  readonly onSelect: (index: number) => void;
+}
+
+/** The marker itself; its size on the screen stays. */
+export const MarkerView = memo(function MarkerView({ marker, selected, doubtful, rings, named, onSelect }: Props) {
+  const { index, name, place, visibility, score } = marker;
+  if (place === null) return null;
+  const classes = ["point", visibility, selected && "selected", doubtful && "doubtful", score === null && "human"];
+  return (
+    <g
+      className={classes.filter(Boolean).join(" ")}
+      transform={translate(place)}
+      data-point={index}
+      data-x={place.x}
+      data-y={place.y}
+      role="button"
+      tabIndex={0}
+      aria-label={spoken(marker)}
+      aria-pressed={selected}
+      onFocus={() => onSelect(index)}
+    >
+      <g className="upright">
+        <circle className="grip" r={13} />
+        {rings && score !== null && (
+          <>
+            <circle className="track" r={RING} />
+            <circle className="arc" r={RING} strokeDasharray={`${score * LENGTH} ${LENGTH}`} transform="rotate(-90)" />
+          </>
+        )}
+        {selected && <circle className="halo" r={RING + 4} />}
+        <circle className="dot" r={4.5} />
+        {(named || selected) && (
+          <text className="tag" x={14} y={-9}>
+            {name}
+            {score !== null && selected ? ` ${Math.round(score * 100)} %` : ""}
+          </text>
+        )}
+      </g>
+    </g>
+  );
+});
+
+/** Where the model thinks the point may be, and what its branches say where they differ. */
+export function Doubt({ marker, layers, threshold }: { marker: Marker; layers: Layers; threshold: number }) {
+  const { index, place, branches } = marker;
+  if (place === null) return null;
+  const ellipse = layers.ellipses ? ellipseOf(marker.covariance, 2) : null;
+  return (
+    <>
+      {ellipse !== null && (
+        <ellipse
+          className={isDoubtful(marker, threshold) ? "ellipse doubtful" : "ellipse"}
+          data-ellipse={index}
+          rx={ellipse.rx}
+          ry={ellipse.ry}
+          transform={`${translate(place)} rotate(${ellipse.angle})`}
+        />
+      )}
+      {layers.branches && branches.length > 1 && (
+        <g className="branches" data-branches={index} aria-hidden="true">
+          {branches.map((branch, which) => (
+            <g key={`${branch.x},${branch.y}`}>
+              <line x1={place.x} y1={place.y} x2={branch.x} y2={branch.y} />
+              <g transform={translate(branch)}>
+                <g className="upright">
+                  <rect x={-4} y={-4} width={8} height={8} transform="rotate(45)" />
+                  <text x={8} y={4}>
+                    {which === 0 ? "picture" : "text"}
+                  </text>
+                </g>
+              </g>
+            </g>
+          ))}
+        </g>
+      )}
+    </>
+  );
+}
