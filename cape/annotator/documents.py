@@ -1,6 +1,6 @@
 """Routes of what is stored: the project, its categories and pictures, operations, undo and redo, events."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import FileResponse, StreamingResponse
@@ -36,8 +36,12 @@ Client = Annotated[schema.Id, Query()]
 Sequence = Annotated[int, Query(ge=0, le=2**53)]
 BYTES = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string",
          "format": "binary"}}}}}  # fmt: skip
-PICTURE = {200: {"description": "The picture, upright", "content": {"image/jpeg": {}, "image/png": {}}}}
-EVENTS = {200: {"description": "Server-sent events", "content": {"text/event-stream": {}}}}
+PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture, upright", "content": {"image/jpeg": {}, "image/png": {}}}
+}
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Server-sent events", "content": {"text/event-stream": {}}}
+}
 
 
 @routes.get("/health")

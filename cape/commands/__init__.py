@@ -74,6 +74,7 @@ def run(command: Callable[..., None], argv: Sequence[str] | None = None, *, name
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The `cape` program."""
+    from cape.commands.annotate import annotate
     from cape.commands.compare import compare
     from cape.commands.convert import convert
     from cape.commands.demo import demo
@@ -90,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cape.commands.variance import variance
 
     if not app.registered_commands:
-        using, studying = (prompt, predict, demo), (train, test, table, robustness, variance, compare, maps)
+        using, studying = (annotate, prompt, predict, demo), (train, test, table, robustness, variance, compare, maps)
         for command in (*using, *studying, interventions, gallery, describe, convert):
             app.command(name=command.__name__)(command)
     return _guarded(app, ["cape"], argv)
