@@ -5,7 +5,7 @@ import { defineConfig } from "vitest/config";
 // data: address, and the module preload helper (an inline script in some browsers) is off.
 export default defineConfig({
   plugins: [react()],
-  base: "/static/",
+  base: "/",
   build: {
     outDir: "../static",
     emptyOutDir: true,

@@ -9,15 +9,41 @@ import { isPair, toggledEdge } from "./draft";
 const SIDE = 520;
 const EDGE = 64;
 
-/** Where the knots lie: as in an annotated object where there is one, else on a circle. */
-export function layout(draft: CategoryDraft, example: Instance | null): Map<string, Place> {
+/** Pairs face each other, the others on the axis between them; without pairs all on a circle. */
+function bare(draft: CategoryDraft): Map<string, Place> {
   const places = new Map<string, Place>();
-  const count = Math.max(draft.keypoints.length, 1);
-  draft.keypoints.forEach(({ id }, index) => {
-    const angle = (index / count) * 2 * Math.PI - Math.PI / 2;
-    const radius = SIDE / 2 - EDGE;
-    places.set(id, { x: SIDE / 2 + radius * Math.cos(angle), y: SIDE / 2 + radius * Math.sin(angle) });
+  const other = new Map((draft.swap ?? []).flatMap(([a = "", b = ""]) => [[a, b] as const, [b, a] as const]));
+  const middle = SIDE / 2;
+  const radius = middle - EDGE;
+  if (other.size === 0) {
+    draft.keypoints.forEach(({ id }, index) => {
+      const angle = (index / draft.keypoints.length) * 2 * Math.PI - Math.PI / 2;
+      places.set(id, { x: middle + radius * Math.cos(angle), y: middle + radius * Math.sin(angle) });
+    });
+    return places;
+  }
+  const rows = draft.keypoints.filter(({ id }) => {
+    const counterpart = other.get(id);
+    const first = draft.keypoints.find((one) => one.id === id || one.id === counterpart);
+    return first?.id === id;
   });
+  rows.forEach(({ id }, row) => {
+    const y = rows.length === 1 ? middle : EDGE + (row / (rows.length - 1)) * (SIDE - 2 * EDGE);
+    // Not all in one line, or edges would cover each other.
+    const out = radius * (row % 2 === 0 ? 0.62 : 0.92);
+    const counterpart = other.get(id);
+    if (counterpart === undefined) places.set(id, { x: middle, y });
+    else {
+      places.set(id, { x: middle - out, y });
+      places.set(counterpart, { x: middle + out, y });
+    }
+  });
+  return places;
+}
+
+/** Where the knots lie: as in an annotated object where there is one. */
+export function layout(draft: CategoryDraft, example: Instance | null): Map<string, Place> {
+  const places = bare(draft);
   const shown = (example?.points ?? []).flatMap(({ keypoint, x, y }) =>
     x == null || y == null || !places.has(keypoint) ? [] : [{ keypoint, x, y }],
   );

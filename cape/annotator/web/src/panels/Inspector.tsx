@@ -1,6 +1,6 @@
 /** The right side: the objects of the picture, their points, and what may be done with them. */
 
-import { accept, propose, reject, setPictureState, teach } from "../state/flow";
+import { accept, findAll, propose, reject, setPictureState, teach } from "../state/flow";
 import { useSession } from "../state/session";
 import { SUGGESTION } from "../state/pose";
 import { choose, setUi, useUi } from "../state/view";
@@ -182,6 +182,9 @@ function PointRow({ marker, known, selected, doubtful }: RowProps) {
 /** Less common things, offered where they make sense. */
 function Hints({ pictureId, instanceId }: { pictureId: string; instanceId: string | null }) {
   useSession((state) => state.predictions);
+  const accepted = useSession((state) => state.progress?.accepted ?? 0);
+  // The first accepted object is shown to the model anyhow.
+  if (instanceId !== null && accepted < 2) return null;
   if (instanceId !== null) {
     return (
       <button type="button" className="button quiet" onClick={() => void teach(instanceId)}>
@@ -191,7 +194,14 @@ function Hints({ pictureId, instanceId }: { pictureId: string; instanceId: strin
   }
   const nothing = objects(pictureId).length === 0;
   const found = suggestion(pictureId);
-  if (!nothing || (found !== null && found.shots > 0)) return null;
+  if (!nothing) return null;
+  if (found !== null && found.shots > 0) {
+    return (
+      <button type="button" className="button quiet" onClick={() => void findAll()}>
+        Find several objects <kbd>M</kbd>
+      </button>
+    );
+  }
   return (
     <button type="button" className="button quiet" onClick={() => void propose(true)}>
       Let the model guess from the names <kbd>G</kbd>

@@ -30,21 +30,22 @@ export function useFigures(category: Category | null, pictureId: string | null):
   const refined = useSession((state) => state.refined);
   const predictions = useSession((state) => state.predictions);
   const suggested = useUi((state) => state.figureId === SUGGESTION);
+  const picture = useSession((state) => (pictureId === null ? undefined : state.documents.pictures[pictureId]));
   return useMemo(() => {
-    if (category === null || pictureId === null) return [];
+    if (category === null || pictureId === null || picture === undefined) return [];
     const there = Object.values(instances).filter(
       (one) =>
         one.picture_id === pictureId && one.category_id === category.id && !one.deleted && one.state !== "rejected",
     );
     const prediction = predictions[predictionKey(pictureId, category.id)];
     if (there.length === 0 && suggested && prediction?.category_revision === category.revision) {
-      return [figureOf(proposed(prediction, SUGGESTION), category, "the suggestion", prediction)];
+      return [figureOf(proposed(prediction, SUGGESTION, picture), category, "the suggestion", prediction)];
     }
     return there.map((one, index) => {
       const seen = refinedFor(one, refined);
-      return figureOf(following(draftOf(one), seen), category, `object ${index + 1}`, seen ?? prediction);
+      return figureOf(following(draftOf(one), seen, picture), category, `object ${index + 1}`, seen ?? prediction);
     });
-  }, [instances, refined, predictions, category, pictureId, suggested]);
+  }, [instances, refined, predictions, category, pictureId, picture, suggested]);
 }
 
 const select = (index: number | null) => setUi(({ placing }) => (placing ? {} : { point: index }));

@@ -42,7 +42,13 @@ export const ActiveFigure = memo(function ActiveFigure({ figure, layers, thresho
       <g transform="translate(.5 .5)">
         {layers.edges && <Edges figure={figure} />}
         {drawn.map((marker) => (
-          <Doubt key={marker.index} marker={marker} layers={layers} threshold={threshold} />
+          <Doubt
+            key={marker.index}
+            marker={marker}
+            layers={layers}
+            threshold={threshold}
+            selected={marker.index === selected}
+          />
         ))}
         {drawn.map((marker) => (
           <MarkerView

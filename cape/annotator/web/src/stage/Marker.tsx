@@ -57,16 +57,24 @@ export const MarkerView = memo(function MarkerView({ marker, selected, doubtful,
   );
 });
 
-/** Where the model thinks the point may be, and what its branches say where they differ. */
-export function Doubt({ marker, layers, threshold }: { marker: Marker; layers: Layers; threshold: number }) {
+interface DoubtProps {
+  readonly marker: Marker;
+  readonly layers: Layers;
+  readonly threshold: number;
+  readonly selected: boolean;
+}
+
+/** Where the model thinks the point may be (one standard deviation), and what its branches say where they differ. */
+export const Doubt = memo(function Doubt({ marker, layers, threshold, selected }: DoubtProps) {
   const { index, place, branches } = marker;
   if (place === null) return null;
-  const ellipse = layers.ellipses ? ellipseOf(marker.covariance, 2) : null;
+  const ellipse = layers.ellipses ? ellipseOf(marker.covariance) : null;
+  const classes = ["ellipse", isDoubtful(marker, threshold) && "doubtful", selected && "chosen"];
   return (
     <>
       {ellipse !== null && (
         <ellipse
-          className={isDoubtful(marker, threshold) ? "ellipse doubtful" : "ellipse"}
+          className={classes.filter(Boolean).join(" ")}
           data-ellipse={index}
           rx={ellipse.rx}
           ry={ellipse.ry}
@@ -92,4 +100,4 @@ export function Doubt({ marker, layers, threshold }: { marker: Marker; layers: L
       )}
     </>
   );
-}
+});

@@ -19,6 +19,9 @@ import {
 } from "../geometry/view";
 import type { Painter } from "./painter";
 
+/** Above the picture, where the name of the next keypoint stands. */
+const HEAD = 64;
+
 export class Camera {
   view: View = { scale: 1, x: 0, y: 0 };
   stage: Size = { width: 1, height: 1 };
@@ -53,7 +56,10 @@ export class Camera {
   }
 
   fitAll(): void {
-    this.move(fit([0, 0, this.picture.width, this.picture.height], this.stage, 24, 8));
+    const { width, height } = this.stage;
+    const free = { width, height: Math.max(height - HEAD, 1) };
+    const view = fit([0, 0, this.picture.width, this.picture.height], free, 20, 8);
+    this.move({ ...view, y: view.y + HEAD });
   }
 
   fitBox(box: Box): void {

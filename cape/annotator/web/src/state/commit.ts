@@ -4,21 +4,13 @@ import { api, ask, wordsOf } from "../api/client";
 import { type Entry, Outbox } from "../api/outbox";
 import type { Change, Operation } from "../api/types";
 import { applyChanges, applyNews, type Documents, rebase, subject } from "./apply";
-import { clientId, notify, session, setSession } from "./session";
+import { clientId, notify, session, setSession, useSession } from "./session";
 
 let outbox: Outbox | null = null;
 /** The documents before each edit that was not sent yet, to take it back without the server. */
 const before = new Map<string, Documents>();
 /** Edits taken back before they were sent, for redo. */
 let withdrawn: Entry[] = [];
-const listeners = new Set<(operation: Operation) => void>();
-
-/** Called with every operation that the server has on disk; returns what ends it. */
-export function onSaved(listener: (operation: Operation) => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
-
 async function deliver(entry: Entry): Promise<Operation> {
   const client = clientId();
   const step = { body: { id: entry.id, client } };
@@ -35,7 +27,6 @@ export async function openOutbox(project: string): Promise<void> {
       before.delete(entry.id);
       takeNews(operation);
       if (outbox?.waiting.length === 0) setSession({ history: operation.history });
-      for (const listener of listeners) listener(operation);
     },
     conflict: (problem) => setSession({ conflicts: problem.conflicts ?? [] }),
     refused: (refusal, entry) => {
@@ -48,6 +39,18 @@ export async function openOutbox(project: string): Promise<void> {
   });
   const left = await outbox.open();
   for (const entry of left) setSession(({ documents }) => ({ documents: applyChanges(documents, entry.changes) }));
+}
+
+/** When all edits are on the server's disk; later requests may then name what they made. */
+export async function whenSaved(): Promise<void> {
+  if (session().link === "saved") return;
+  await new Promise<void>((resolve) => {
+    const stop = useSession.subscribe(({ link }) => {
+      if (link !== "saved") return;
+      stop();
+      resolve();
+    });
+  });
 }
 
 export function wake(): void {

@@ -1,9 +1,9 @@
 /** From picture to picture: open, let the model propose, accept, reject, teach. */
 
 import { api, ask, isPassing, Refusal } from "../api/client";
-import type { Change, Instance, Operation, ShotCheck } from "../api/types";
+import type { Change, Instance, ShotCheck } from "../api/types";
 import { draftOf } from "./apply";
-import { attempt, commit, onSaved, takeNews } from "./commit";
+import { attempt, commit, takeNews, whenSaved } from "./commit";
 import { loadPicture, loadStretch, neighbours, predictionKey, refreshSoon } from "./load";
 import { following, nextUnplaced, proposed, SUGGESTION } from "./pose";
 import { clientId, notify, session, setSession } from "./session";
@@ -12,6 +12,8 @@ import { category, current, objects, refine, refinedOf, suggestion, tell } from 
 
 const AHEAD = 6;
 const BUSY_WAIT = 1500;
+const LEARNT_WAIT = 1500;
+const MOST_OBJECTS = 8;
 let asking: AbortController | null = null;
 let acceptedLast: Instance | null = null;
 
@@ -76,7 +78,8 @@ export async function propose(wanted: boolean): Promise<void> {
     if (wanted) notify("The model proposes where nothing has been placed yet.");
     return;
   }
-  if (suggestion(pictureId) !== null) {
+  const there = suggestion(pictureId);
+  if (there !== null && (there.shots > 0 || !hasExample())) {
     if (wanted) choose(SUGGESTION);
     if (wanted) setUi({ placing: false });
     return;
@@ -85,6 +88,8 @@ export async function propose(wanted: boolean): Promise<void> {
   asking = mine;
   setSession({ thinking: "Looking for the points…" });
   try {
+    await whenSaved();
+    if (mine.signal.aborted) return;
     const body = { picture_id: pictureId, category_id: categoryId, fixed: [] };
     const found = await patiently(() => ask(api.POST("/api/predict", { body, signal: mine.signal })), mine.signal);
     const key = predictionKey(pictureId, categoryId);
@@ -102,6 +107,30 @@ export async function propose(wanted: boolean): Promise<void> {
   }
 }
 
+/** Several objects: what the model finds becomes drafts, to be corrected, removed or accepted. */
+export async function findAll(): Promise<void> {
+  const { pictureId, categoryId } = ui();
+  if (pictureId === null || categoryId === null) return;
+  if (objects(pictureId).length > 0) {
+    notify("The model looks for several objects where there is none yet.");
+    return;
+  }
+  setSession({ thinking: "Looking for several objects…" });
+  const body = { picture_id: pictureId, category_id: categoryId, most: MOST_OBJECTS };
+  const found = await attempt(whenSaved().then(() => ask(api.POST("/api/search", { body }))));
+  setSession({ thinking: "" });
+  if (found === null || objects(pictureId).length > 0) return;
+  const picture = session().documents.pictures[pictureId];
+  if (picture === undefined) return;
+  const changes = found.map((prediction): Change => {
+    return { change: "put_instance", base_revision: 0, instance: proposed(prediction, crypto.randomUUID(), picture) };
+  });
+  commit("find several objects", changes);
+  if (changes.length === 0) notify("The model finds no object here.");
+  setUi({ figureId: null, placing: false });
+  settle();
+}
+
 /** Again when the server is busy, as it says; twice at most. */
 async function patiently<T>(what: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (let tries = 0; ; tries += 1) {
@@ -117,7 +146,9 @@ async function patiently<T>(what: () => Promise<T>, signal: AbortSignal): Promis
 
 /** The next pictures are predicted while this one is looked at. */
 async function lookAhead(id: string): Promise<void> {
-  const { categoryId } = ui();
+  await whenSaved();
+  const { categoryId, pictureId } = ui();
+  if (pictureId !== id) return;
   const row = session().order.indexOf(id);
   if (row >= 0) void loadStretch(row + AHEAD).catch(() => undefined);
   const list = listed();
@@ -152,11 +183,11 @@ export async function accept(): Promise<void> {
   const changes: Change[] = objects(picture.id).map((one) => ({
     change: "put_instance",
     base_revision: one.revision,
-    instance: { ...following(draftOf(one), refinedOf(one)), state: "accepted" },
+    instance: { ...following(draftOf(one), refinedOf(one), picture), state: "accepted" },
   }));
   const found = suggestion(picture.id);
   if (found !== null && ui().figureId === SUGGESTION) {
-    const draft = proposed(found, crypto.randomUUID());
+    const draft = proposed(found, crypto.randomUUID(), picture);
     changes.push({ change: "put_instance", base_revision: 0, instance: { ...draft, state: "accepted" } });
   }
   if (changes.length === 0) {
@@ -164,31 +195,35 @@ export async function accept(): Promise<void> {
     return;
   }
   const first = changes[0];
+  const isFirst = !hasExample();
   changes.push({ change: "set_picture", base_revision: picture.revision, picture_id: picture.id, state: "done" });
   commit("accept", changes);
   if (first?.change === "put_instance") {
     acceptedLast = session().documents.instances[first.instance.id] ?? null;
-    teachFirst(first.instance.id);
   }
+  if (isFirst) await learnt();
   await openPicture(nextOpen(picture.id));
 }
 
-/** The first accepted pose of a category is what the model learns it from. */
-function teachFirst(id: string): void {
+/** From the first accepted pose on the model has something to go by: what it said before is out of date. */
+async function learnt(): Promise<void> {
+  setSession({ predictions: {}, refined: {} });
+  await Promise.race([whenSaved(), new Promise((resolve) => setTimeout(resolve, LEARNT_WAIT))]);
+}
+
+/** True where the category has an accepted object, which the model is shown. */
+export function hasExample(): boolean {
   const chosen = ui().categoryId;
-  const others = Object.values(session().documents.instances).some(
-    (one) => one.category_id === chosen && one.id !== id && !one.deleted && one.state === "accepted",
+  return (
+    (session().progress?.accepted ?? 0) > 0 ||
+    Object.values(session().documents.instances).some(
+      (one) => one.category_id === chosen && !one.deleted && one.state === "accepted",
+    )
   );
-  if (others || (session().progress?.accepted ?? 0) > 0) return;
-  const stop = onSaved((operation: Operation) => {
-    if (!(operation.changed.instances ?? []).some((one) => one.id === id)) return;
-    stop();
-    void teach(id, true);
-  });
 }
 
 /** Show the model an accepted object, too, if leaving one out says that it helps. */
-export async function teach(id: string, quiet = false): Promise<ShotCheck | null> {
+export async function teach(id: string): Promise<ShotCheck | null> {
   const chosen = ui().categoryId;
   if (chosen === null) return null;
   const body = { id: crypto.randomUUID(), client: clientId(), instance_id: id, force: false };
@@ -196,7 +231,7 @@ export async function teach(id: string, quiet = false): Promise<ShotCheck | null
   const check = await attempt(ask(api.POST("/api/categories/{category_id}/shots", { params: { path }, body })));
   if (check === null) return null;
   if (check.operation) takeNews(check.operation);
-  if (!quiet || !check.added) notify(check.words);
+  notify(check.words);
   // What was predicted before is out of date.
   setSession({ predictions: {}, refined: {} });
   const { pictureId, figureId } = ui();

@@ -3,7 +3,7 @@
 import { api, ask, wordsOf } from "../api/client";
 import type { Category, Operation, Picture, PictureDetail, Prediction } from "../api/types";
 import { applyNews, type Documents } from "./apply";
-import { openOutbox, takeNews, waitingSubjects, wake, withWaiting } from "./commit";
+import { openOutbox, takeNews, waitingSubjects, wake, whenSaved, withWaiting } from "./commit";
 import { clientId, session, setSession } from "./session";
 import { setUi, ui } from "./view";
 
@@ -32,7 +32,7 @@ export async function start(): Promise<void> {
     const categories = living(session().documents);
     if (!categories.some(({ id }) => id === ui().categoryId)) setUi({ categoryId: categories[0]?.id ?? null });
     listen(project.seq);
-    await refresh();
+    void refresh();
   } catch (error) {
     setSession({ phase: "failed", failure: wordsOf(error) });
   }
@@ -85,6 +85,7 @@ export async function loadPicture(id: string): Promise<PictureDetail> {
 
 /** Queue, checks and counters of the chosen category. */
 export async function refresh(): Promise<void> {
+  await whenSaved();
   const { categoryId, listing } = ui();
   if (categoryId === null) return;
   const query = { category_id: categoryId };

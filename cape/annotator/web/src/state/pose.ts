@@ -2,14 +2,14 @@
 
 import type { Category, Instance, InstanceDraft, Point, Prediction } from "../api/types";
 import { disagreement } from "../geometry/ellipse";
-import type { Box, Place } from "../geometry/view";
+import type { Box, Place, Size } from "../geometry/view";
 import type { Figure, Marker, Visibility } from "../stage/markers";
 
 /** The id of a figure that is only proposed: nothing of it is stored. */
 export const SUGGESTION = "suggestion";
 const NAMES: readonly Visibility[] = ["absent", "occluded", "visible"];
-/** A keypoint that the picture shows with a smaller probability is proposed as absent. */
-const LEAST_PRESENCE = 0.25;
+/** A keypoint that the picture shows with a smaller probability is proposed as absent; as the server does. */
+const LEAST_PRESENCE = 0.5;
 /** Branches farther apart than this share of the box's longer side disagree. */
 const APART = 0.1;
 
@@ -31,12 +31,13 @@ export function correctionsKey(instance: Pick<Instance, "points" | "box">): stri
   return JSON.stringify([fixedPoints(instance.points), instance.box]);
 }
 
-/** A prediction's points as an instance would have them. */
-export function pointsOf(prediction: Prediction): Point[] {
+/** A prediction's points as an instance would have them; what lies outside the picture is absent. */
+export function pointsOf(prediction: Prediction, size: Size): Point[] {
   return prediction.points
     .filter((point) => point.asked)
     .map(({ keypoint, x, y, score, presence, fixed }) => {
-      const gone = !fixed && presence < LEAST_PRESENCE;
+      const inside = x >= -0.5 && y >= -0.5 && x <= size.width - 0.5 && y <= size.height - 0.5;
+      const gone = !fixed && (presence < LEAST_PRESENCE || !inside);
       return {
         keypoint,
         x: gone ? null : x,
@@ -48,14 +49,16 @@ export function pointsOf(prediction: Prediction): Point[] {
     });
 }
 
-/** A new draft out of a prediction. */
-export function proposed(prediction: Prediction, id: string): InstanceDraft {
+/** A new draft out of a prediction. A box around everything says nothing and is left out. */
+export function proposed(prediction: Prediction, id: string, size: Size): InstanceDraft {
+  const { x, y, width, height } = prediction.box;
+  const whole = x === 0 && y === 0 && width === size.width && height === size.height;
   return {
     id,
     picture_id: prediction.picture_id,
     category_id: prediction.category_id,
-    points: pointsOf(prediction),
-    box: prediction.box,
+    points: pointsOf(prediction, size),
+    box: whole ? null : prediction.box,
     state: "draft",
     shot: false,
     proposed: true,
@@ -64,9 +67,9 @@ export function proposed(prediction: Prediction, id: string): InstanceDraft {
 }
 
 /** The draft with what the model says to its corrections: own points stay, the model's follow. */
-export function following(instance: InstanceDraft, prediction: Prediction | undefined): InstanceDraft {
+export function following(instance: InstanceDraft, prediction: Prediction | undefined, size: Size): InstanceDraft {
   if (prediction === undefined || instance.state !== "draft") return instance;
-  const fresh = new Map(pointsOf(prediction).map((point) => [point.keypoint, point]));
+  const fresh = new Map(pointsOf(prediction, size).map((point) => [point.keypoint, point]));
   const points = instance.points.map((point) =>
     point.source === "model" ? (fresh.get(point.keypoint) ?? point) : point,
   );

@@ -4,7 +4,7 @@ import { api, ask, isPassing, wordsOf } from "../api/client";
 import type { Category, Change, Instance, InstanceDraft, Prediction } from "../api/types";
 import type { Box, Place } from "../geometry/view";
 import { draftOf } from "./apply";
-import { commit } from "./commit";
+import { commit, whenSaved } from "./commit";
 import { predictionKey } from "./load";
 import {
   correctionsKey,
@@ -63,10 +63,12 @@ export function refinedOf(instance: InstanceDraft): Prediction | undefined {
 export function current(): { draft: InstanceDraft; base: number } | null {
   const { figureId, pictureId } = ui();
   if (pictureId === null) return null;
+  const size = session().documents.pictures[pictureId];
   const found = objects(pictureId).find((one) => one.id === figureId);
-  if (found !== undefined) return { draft: following(draftOf(found), refinedOf(found)), base: found.revision };
+  if (size === undefined) return null;
+  if (found !== undefined) return { draft: following(draftOf(found), refinedOf(found), size), base: found.revision };
   const prediction = figureId === SUGGESTION ? suggestion(pictureId) : null;
-  return prediction === null ? null : { draft: proposed(prediction, crypto.randomUUID()), base: 0 };
+  return prediction === null ? null : { draft: proposed(prediction, crypto.randomUUID(), size), base: 0 };
 }
 
 /** An empty object, where a hand begins one. */
@@ -113,6 +115,8 @@ export async function refine(id: string): Promise<void> {
   const key = correctionsKey(instance);
   setSession({ thinking: "The other points follow…" });
   try {
+    await whenSaved();
+    if (mine.signal.aborted) return;
     const body = {
       picture_id: instance.picture_id,
       category_id: instance.category_id,

@@ -27,6 +27,7 @@ export const KEYS = {
   swap: { keys: "s", shown: ["S"], words: "Swap left and right (of the chosen point, or of all)" },
   copy: { keys: "c", shown: ["C"], words: "Copy the pose accepted before" },
   suggest: { keys: "g", shown: ["G"], words: "Let the model propose" },
+  findAll: { keys: "m", shown: ["M"], words: "Let the model find several objects" },
   reject: { keys: "r", shown: ["R"], words: "Reject what the model proposes" },
   teach: { keys: "t", shown: ["T"], words: "Show the model this object, too" },
   another: { keys: "i", shown: ["I"], words: "Another object in this picture" },
@@ -50,7 +51,7 @@ export const KEYS = {
 export const GROUPS: readonly (readonly [string, readonly (keyof typeof KEYS)[]])[] = [
   ["Placing", ["absent", "occluded", "stepBack", "clear", "place", "leave"]],
   ["Correcting", ["nudge", "previousPoint", "nextPoint", "doubtful", "swap", "copy", "undo", "redo"]],
-  ["The model", ["accept", "reject", "suggest", "teach"]],
+  ["The model", ["accept", "reject", "suggest", "findAll", "teach"]],
   ["Objects and pictures", ["another", "other", "box", "remove", "next", "previous"]],
   ["Looking", ["fit", "zoomIn", "zoomOut", "pan", "hide", "names", "help"]],
 ];

@@ -3,7 +3,7 @@
 import { useHotkeys } from "react-hotkeys-hook";
 
 import { redo, undo } from "../state/commit";
-import { accept, previousPose, propose, reject, step, teach } from "../state/flow";
+import { accept, findAll, previousPose, propose, reject, step, teach } from "../state/flow";
 import { useUi } from "../state/view";
 import {
   clearPoint,
@@ -34,6 +34,7 @@ const ACTIONS: Record<Action, () => void> = {
   swap: swapSides,
   copy: () => copyPrevious(previousPose()),
   suggest: () => void propose(true),
+  findAll: () => void findAll(),
   reject,
   teach: () => {
     const { figureId } = useUi.getState();
