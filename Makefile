@@ -3,13 +3,16 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 DATA ?=
 
-.PHONY: install demo test soak check format clean
+.PHONY: install demo web test soak check format clean
 
 install:            ## build .venv with everything pinned
 	@tools/install.sh
 
 demo: install       ## 1-shot predictions on real pictures: a table, and an overlay in outputs/ (DATA=dir for your own)
 	@$(VENV)/bin/cape demo $(if $(DATA),--annotations "$(DATA)")
+
+web: install        ## build the annotator's page, with Node 20.19 or newer (from the Python package if need be)
+	@PYTHON=$(PY) tools/web.sh
 
 # A process a core, each with one thread: two that share cores by threads would wait for each other.
 test: install       ## all tests (a few minutes)
