@@ -13,7 +13,7 @@ import { PictureList } from "./panels/PictureList";
 import { Start } from "./panels/Start";
 import { Banner, TopBar } from "./panels/TopBar";
 import { useFigures, Workbench } from "./panels/Workbench";
-import { openPicture, settle } from "./state/flow";
+import { openPicture, propose, settle } from "./state/flow";
 import { living, start } from "./state/load";
 import { dismiss, useSession } from "./state/session";
 import { ui, useUi } from "./state/view";
@@ -78,7 +78,11 @@ function Annotating() {
   const category = useSession((state) => (categoryId === null ? null : (state.documents.categories[categoryId] ?? null)));
   const figures = useFigures(category, pictureId);
   const drafts = useSession((state) => state.documents.instances);
+  const ready = useSession((state) => state.project?.model.state === "ready");
   useKeys(dialog === null && !conflict);
+  useEffect(() => {
+    if (ready) void propose(false);
+  }, [ready]);
   // An undo, or somebody else, may take away what was chosen.
   useEffect(() => {
     const { figureId } = ui();
