@@ -28,6 +28,7 @@ edits that wait can count ahead, and an operation that is sent twice is done onc
 """
 
 import json
+import sys
 from http import HTTPStatus
 from typing import Any
 
@@ -135,3 +136,7 @@ async def _broken(request: Request, error: Exception) -> JSONResponse:
 def _shown(text: str) -> str:
     """Whole characters only: what came may hold half of one."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(description())

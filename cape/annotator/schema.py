@@ -8,7 +8,7 @@ Input is strict: no number for a string, no `true` for 1, no NaN, no unknown fie
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 MOST_KEYPOINTS = 500
 MOST_CHANGES = 200
@@ -29,7 +29,16 @@ Length = Annotated[float, Field(ge=0, le=FARTHEST, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Revision = Annotated[int, Field(ge=0, le=2**31)]
 """Goes up by exactly one with each operation that touches a document; 0: there is none yet."""
-Visibility = Literal[0, 1, 2]
+
+
+def _whole(value: object) -> object:
+    """`true` is 1 to Python, and 1.0 is, too."""
+    if type(value) is not int:
+        raise ValueError("a whole number")
+    return value
+
+
+Visibility = Annotated[Literal[0, 1, 2], BeforeValidator(_whole)]
 """0 absent, 1 occluded, 2 visible (COCO). A keypoint without an entry was not looked at yet."""
 Origin = Literal["human", "model"]
 PictureState = Literal["open", "done", "skipped"]

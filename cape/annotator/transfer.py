@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from fastapi.responses import FileResponse
 from pydantic import ValidationError
 
-from cape.annotator import exchange, replies
+from cape.annotator import replies
 from cape.annotator.archives import pack
 from cape.annotator.assistance import Assistance
 from cape.annotator.events import Events
@@ -52,6 +52,8 @@ class Transfer:
 
     async def take_out(self, wanted: Sequence[replies.Format], *, drafts: bool, prompts: bool) -> FileResponse:
         """One archive."""
+        from cape.annotator import exchange  # with torch, by way of the formats' pictures: not at the server's start
+
         with TemporaryDirectory(dir=self.folder / "cache") as temporary:
             folder = Path(temporary) / "out"
             folder.mkdir()
@@ -71,6 +73,8 @@ class Transfer:
 
     async def prompt_file(self, category_id: str) -> FileResponse:
         """The compiled prompt."""
+        from cape.annotator import exchange
+
         category = self.store.category(category_id)
         target = self._export(f"{exchange.file_name(category.name)}-{uuid.uuid4().hex[:6]}.prompt")
         await self._write_prompt(category_id, target)
@@ -82,6 +86,8 @@ class Transfer:
         await asyncio.to_thread(prompt.save, target)
 
     def _bring_in(self, path: Path, name: str, client: str, form: replies.Format, *, dry_run: bool) -> replies.Imported:
+        from cape.annotator import exchange
+
         request = f"import {form} {path.stat().st_size} {_digest(path)}"
         known = self.operations.again(name, request)
         with TemporaryDirectory(dir=self.folder / "cache") as temporary:
