@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -171,14 +172,21 @@ class Hand:
         """Wait for the counters."""
         self.page.get_by_text(re.compile(rf"^{done} done, {left} left$")).wait_for()
 
-    def api(self, path: str) -> Any:
+    def api(self, path: str, body: Any = None) -> Any:
         """What the server answers to the page."""
-        return json.loads(self.page.evaluate("path => fetch(path).then(answer => answer.text())", path))
+        script = """([path, body]) => fetch(path, body === null ? {} : {method: "POST", body: JSON.stringify(body),
+            headers: {"Content-Type": "application/json"}}).then(answer => answer.text())"""
+        return json.loads(self.page.evaluate(script, [path, body]))
+
+    def operate(self, client: str, *changes: Any) -> Any:
+        """An operation of another program."""
+        body = {"id": str(uuid.uuid4()), "client": client, "label": "", "changes": changes}
+        return self.api("/api/operations", body)
 
 
 @contextmanager
 def browsing(chromium: str, *, screenshots: Path | None = None, **context: Any) -> Iterator[Any]:
-    """A browser; gives a function that opens an address in a fresh window of one profile."""
+    """A browser; gives a function that opens an address in a window of one profile, or of a stranger's."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -186,17 +194,19 @@ def browsing(chromium: str, *, screenshots: Path | None = None, **context: Any) 
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         try:
             size = {"width": SEEN_WIDTH, "height": SEEN_HEIGHT}
-            profile = browser.new_context(viewport=size, accept_downloads=True, **context)
+            profiles = [browser.new_context(viewport=size, accept_downloads=True, **context)]
 
-            def open_window(address: str) -> Hand:
-                hand = Hand(profile.new_page(), screenshots)
+            def open_window(address: str, *, stranger: bool = False) -> Hand:
+                if stranger:
+                    profiles.append(browser.new_context(viewport=size, **context))
+                hand = Hand(profiles[-1].new_page(), screenshots)
                 hand.page.goto(address)
                 return hand
 
             try:
                 yield open_window
             except BaseException:
-                for number, page in enumerate(profile.pages):
+                for number, page in enumerate(page for profile in profiles for page in profile.pages):
                     if screenshots is not None:
                         page.screenshot(path=screenshots / f"failed_{number}.png")
                 raise

@@ -10,7 +10,6 @@ export type CategoryDraft = Schemas["CategoryDraft"];
 export type CategoryPreview = Schemas["CategoryPreview"];
 export type Check = Schemas["Check"];
 export type Conflict = Schemas["Conflict"];
-export type Format = Schemas["Imported"] extends never ? never : "coco" | "csv" | "cvat" | "labelstudio" | "yolo" | "dlc";
 export type History = Schemas["History"];
 export type Imported = Schemas["Imported"];
 export type Instance = Schemas["Instance"];

@@ -26,6 +26,8 @@ const EMPTY: Record<Listing, string> = {
   checks: "Nothing looks odd in what is done.",
 };
 
+const FINISHED = "Every picture is done. Checks tells what looks odd, Export takes the labels out.";
+
 interface Row {
   readonly key: string;
   readonly id: string | undefined;
@@ -73,6 +75,7 @@ export function PictureList() {
     overscan: 6,
     getItemKey: (index) => rows[index]?.key ?? index,
   });
+  const finished = useSession(({ progress }) => progress !== null && progress.open === 0);
   const items = list.getVirtualItems();
   const holes = listing === "all" ? items.find(({ index }) => rows[index]?.id === undefined)?.index : undefined;
   useEffect(() => {
@@ -110,7 +113,7 @@ export function PictureList() {
       </header>
       <div className="scroll" ref={scroll} tabIndex={-1}>
         {rows.length === 0 ? (
-          <p className="empty small">{EMPTY[listing]}</p>
+          <p className="empty small">{listing === "review" && finished ? FINISHED : EMPTY[listing]}</p>
         ) : (
           <ul className="pictures" style={{ height: list.getTotalSize() }}>
             {items.map((item) => {

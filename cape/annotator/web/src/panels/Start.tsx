@@ -9,7 +9,7 @@ export function Start({ pictures, categories }: { pictures: number; categories: 
   return (
     <main className="start">
       <div className="sheet">
-        <h1>{project?.name}</h1>
+        <p className="headline">{project?.name}</p>
         <p className="muted">
           Click and name the points on one picture; the model finds them on all others. You correct the worst first.
         </p>

@@ -6,14 +6,14 @@ import { refresh } from "../state/load";
 import { useSession } from "../state/session";
 import { setUi, ui, useUi } from "../state/view";
 import { duration } from "../ui/words";
-import { Icon, IconButton } from "../ui/Icon";
+import { IconButton } from "../ui/Icon";
 
 export function TopBar() {
   const project = useSession((state) => state.project);
   const { theme, screen } = useUi();
   return (
     <header className="topbar">
-      <span className="wordmark">cape</span>
+      <h1 className="wordmark">cape</h1>
       <span className="divider" />
       <span className="project" title={project?.name}>
         {project?.name ?? ""}
@@ -21,6 +21,7 @@ export function TopBar() {
       <CategoryChoice />
       {screen === "annotate" && <Counters />}
       <span className="spread row">
+        <Model />
         <Saved />
         <button type="button" className="button" onClick={() => setUi({ dialog: "import" })}>
           Import
@@ -100,6 +101,17 @@ function Counters() {
   );
 }
 
+/** The model while it cannot propose; nothing where it can. */
+function Model() {
+  const model = useSession((state) => state.project?.model);
+  if (model === undefined || model.state === "ready" || model.state === "failed") return null;
+  return (
+    <span className="saved" data-state={model.state} role="status" title={model.words}>
+      {model.state === "loading" ? "Model is loading…" : "No model"}
+    </span>
+  );
+}
+
 const WORDS = { saved: "Saved", saving: "Saving…", offline: "Not saved yet", conflict: "Conflict" };
 
 function Saved() {
@@ -124,17 +136,10 @@ export function Banner() {
       </div>
     );
   }
-  if (model?.state === "failed" || model?.state === "off") {
+  if (model?.state === "failed") {
     return (
       <div className="banner" role="status">
         No proposals: {model.words} Placing, correcting and exporting work as ever.
-      </div>
-    );
-  }
-  if (model?.state === "loading") {
-    return (
-      <div className="banner calm" role="status">
-        <Icon name="down" /> The model is loading. Begin with placing the points of a picture.
       </div>
     );
   }
