@@ -2,14 +2,18 @@
 VENV ?= .venv
 PY = $(VENV)/bin/python
 DATA ?=
+PROJECT ?=
 
-.PHONY: install demo test soak check format clean
+.PHONY: install demo annotate test soak check format clean
 
 install:            ## build .venv with everything pinned
 	@tools/install.sh
 
 demo: install       ## 1-shot predictions on real pictures: a table, and an overlay in outputs/ (DATA=dir for your own)
 	@$(VENV)/bin/cape demo $(if $(DATA),--annotations "$(DATA)")
+
+annotate: install   ## the annotator with a drawn sample project (PROJECT=dir for your own)
+	@$(VENV)/bin/cape annotate $(if $(PROJECT),"$(PROJECT)",outputs/annotate --sample)
 
 # A process a core, each with one thread: two that share cores by threads would wait for each other.
 test: install       ## all tests (a few minutes)

@@ -10,7 +10,8 @@ from cape.annotator.schema import Box, Category, Keypoint, Picture
 from cape.annotator.tables import PredictionRow
 
 CATEGORY = Category(
-    id="c", name="cat", keypoints=[Keypoint(id="l", name="left eye"), Keypoint(id="r", name="right eye"), Keypoint(id="n")],
+    id="c", name="cat",
+    keypoints=[Keypoint(id="l", name="left eye"), Keypoint(id="r", name="right eye"), Keypoint(id="n")],
     swap=[["l", "r"]], retired=[], revision=1, deleted=False,
 )  # fmt: skip
 
@@ -71,7 +72,8 @@ def test_a_failure_comes_first() -> None:
     assert uncertainty_of(None) == 1.0
     lost = Prediction.model_validate_json(row(0, 0.0, [1]).body)
     sure = Prediction.model_validate_json(row(0, 1.0, [1]).body)
-    assert uncertainty_of(lost) > 0.9 > 0.1 > uncertainty_of(sure)
+    assert uncertainty_of(lost) > 0.9
+    assert uncertainty_of(sure) < 0.1
 
 
 def test_counters(project: an.Project) -> None:
