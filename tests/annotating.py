@@ -1,6 +1,7 @@
 """What tests of the annotator share: a predictor that needs no network, drawn pictures, an open project, requests."""
 
 import io
+import re
 import threading
 import time
 import uuid
@@ -184,7 +185,7 @@ def new_id() -> str:
 
 def category(name: str = "tile", names: Sequence[str] = NAMES, **fields: Any) -> dict[str, Any]:
     made = {
-        "id": f"c-{name}".replace(" ", "-")[:40],
+        "id": re.sub(r"[^\w-]", "-", f"c-{name}", flags=re.ASCII)[:40],
         "name": name,
         "keypoints": [{"id": f"k{place}", "name": each} for place, each in enumerate(names)],
     }

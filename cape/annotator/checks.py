@@ -14,6 +14,8 @@ CLOSE = 0.01
 """Two points closer than this, in sides of the pose, are at one place."""
 ODD = 6.0
 """Residuals of so many times the median are odd."""
+LIKE, FINE = 0.05, 0.02
+"""Sides of the pose: a mean distance that is like the others', and the least that counts as usual of one point."""
 SWAPPED = 0.6
 """Exchanging two sides must bring the residual below this share."""
 
@@ -75,13 +77,14 @@ def _odd(
     """Poses that the others do not look like, and those that do once two sides are exchanged."""
     mean = _mean_shape(points)
     residuals = np.array([_residual(each, mean) for each in points])
-    usual = np.nanmedian(residuals, axis=0)
-    usual = np.maximum(usual, 0.02)
+    usual = np.array(
+        [max(np.median(each[np.isfinite(each)]), FINE) if np.isfinite(each).any() else 1.0 for each in residuals.T]
+    )
     ids = list(names)
     place = {each: index for index, each in enumerate(ids)}
     found = []
     for instance, places, residual in zip(instances, points, residuals, strict=True):
-        swapped = [pair for pair in category.swap if _better(places, mean, place[pair[0]], place[pair[1]])]
+        swapped = _swapped(places, mean, category.swap, place)
         for a, b in swapped:
             found.append(_check("swapped", instance, [a, b], 1.0, f"sides exchanged? {names[a]}, {names[b]}"))
         taken = {each for pair in swapped for each in pair}
@@ -127,18 +130,50 @@ def _residual(places: Float[np.ndarray, "K 2"], mean: Float[np.ndarray, "K 2"]) 
     return np.linalg.norm(_laid(places, mean) - mean, axis=1)
 
 
-def _better(places: Float[np.ndarray, "K 2"], mean: Float[np.ndarray, "K 2"], a: int, b: int) -> bool:
-    if not np.isfinite(places[[a, b]]).all():
-        return False
+def _swapped(
+    places: Float[np.ndarray, "K 2"],
+    mean: Float[np.ndarray, "K 2"],
+    pairs: Sequence[Sequence[str]],
+    place: dict[str, int],
+) -> list[Sequence[str]]:
+    """The pairs that must be exchanged for a pose to look like the others, one after the other, or all at once."""
+    known = [(a, b) for a, b in pairs if np.isfinite(places[[place[a], place[b]]]).all()]
+    before = _error(places, mean)
+    if not known or not before > LIKE:
+        return []
+    left, found, now = list(known), [], places
+    while left:
+        turned = [_exchanged(now, place[a], place[b]) for a, b in left]
+        best = int(np.argmin([_error(each, mean) for each in turned]))
+        if _error(turned[best], mean) >= _error(now, mean):
+            break
+        now = turned[best]
+        found.append(left.pop(best))
+    whole = places
+    for a, b in known:
+        whole = _exchanged(whole, place[a], place[b])
+    if _error(whole, mean) < _error(now, mean):
+        now, found = whole, known
+    return list(found) if _error(now, mean) < SWAPPED * before else []
+
+
+def _exchanged(places: Float[np.ndarray, "K 2"], a: int, b: int) -> Float[np.ndarray, "K 2"]:
     other = places.copy()
     other[[a, b]] = places[[b, a]]
-    before, after = (np.nanmean(_residual(each, mean)) for each in (places, other))
-    return bool(before > 0.05 and after < SWAPPED * before)
+    return other
+
+
+def _error(places: Float[np.ndarray, "K 2"], mean: Float[np.ndarray, "K 2"]) -> float:
+    """Mean distance from where the others have it, in sides of the mean shape."""
+    residual = _residual(places, mean)
+    there = np.isfinite(residual)
+    return float(residual[there].mean()) if there.any() else 0.0
 
 
 def _normal(places: Float[np.ndarray, "K 2"]) -> Float[np.ndarray, "K 2"]:
     """Moved to the middle, of side 1."""
-    return (places - np.nanmean(places, axis=0)) / _side(places)
+    there = np.isfinite(places[:, 0])
+    return (places - (places[there].mean(axis=0) if there.any() else 0.0)) / _side(places)
 
 
 def _side(places: Float[np.ndarray, "K 2"]) -> float:

@@ -80,9 +80,9 @@ def make_queue(
     told = [Prediction.model_validate_json(known[each.id].body) for each in predicted[:MOST_COMPARED]]
     predicted = predicted[: len(told)]
     doubts = np.array([uncertainty_of(each) for each in told])
-    looks = _looks([known[each.id] for each in predicted])
-    before = _looks([known[each] for each in finished if each in known][-MOST_COMPARED:])
-    order = _ordered(doubts, looks, before, limit)
+    done = [known[each] for each in finished if each in known][-MOST_COMPARED:]
+    looks = _looks([*(known[each.id] for each in predicted), *done])
+    order = _ordered(doubts, looks[: len(predicted)], looks[len(predicted) :], limit)
     entries = [
         QueueEntry(
             picture=predicted[index], category_id=category_id, confidence=told[index].confidence,
@@ -121,8 +121,7 @@ def _ordered(
     """Greedy: each time the greatest doubt x distance to the nearest that was looked at or chosen."""
     if not len(doubts):
         return []
-    comparable = len(before) and before.shape[1] == looks.shape[1]
-    nearest = np.min(1 - looks @ before.T, axis=1) if comparable else np.ones(len(doubts))
+    nearest = np.min(1 - looks @ before.T, axis=1) if len(before) else np.ones(len(doubts))
     left = np.ones(len(doubts), dtype=bool)
     found = []
     for _ in range(min(limit, len(doubts))):

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import event, func
 from sqlalchemy import text as sql
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 from sqlmodel import Session, col, create_engine, select
 
@@ -38,7 +39,8 @@ class Store:
         folder: Of the project; made if it is not there.
 
     Raises:
-        UsageError: Another server has it open, or it cannot be written.
+        UsageError: Another server has it open, it cannot be written, or its file is none.
+        RequestError: A later cape wrote it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,7 +54,17 @@ class Store:
         event.listen(self._writer, "connect", _settings("journal_mode=WAL", "synchronous=FULL"))
         event.listen(self._reader, "connect", _settings("query_only=ON"))
         self._lock = threading.RLock()
-        self.version = migrate(self._writer, file)
+        try:
+            self.version = migrate(self._writer, file)
+        except DatabaseError as error:
+            self.close()
+            raise UsageError(
+                str(file), expected="a project file", got=str(error.orig),
+                fix="Put a copy of it back, or choose another folder.",
+            ) from error  # fmt: skip
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Readers first: the last connection to close checkpoints, and that is the writer's."""

@@ -63,6 +63,14 @@ PICTURE = {"id": "0" * 20, "width": an.WIDTH, "height": an.HEIGHT, "revision": 1
 CATEGORY = an.category()
 
 
+POINT = {"keypoint": "k0", "x": 1, "y": 1, "visibility": 2}
+
+
+def placed(*points: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """An instance with these points, or with its usual ones."""
+    return an.put_instance(an.instance(PICTURE, CATEGORY) | fields | ({"points": list(points)} if points else {}))
+
+
 def png(width: int, height: int, *chunks: bytes) -> bytes:
     """A PNG of one's own making."""
     head = _chunk(b"IHDR", struct.pack(">IIBBBBB", width & 0xFFFFFFFF, height & 0xFFFFFFFF, 8, 2, 0, 0, 0))
@@ -196,18 +204,34 @@ ARCHIVES: dict[str, Ask] = {
     "a list": bring(b"[]"),
     "deep JSON": bring(DEEP),
     "XML that grows": bring(
-        b'<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">]><annotations>&c;</annotations>',
+        b'<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">'
+        b'<!ENTITY c "&b;&b;&b;&b;">]><annotations>&c;</annotations>',
         format="cvat",
     ),
-    "XML that reads files": bring(b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotations>&x;</annotations>', format="cvat"),
+    "XML that reads files": bring(
+        b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotations>&x;</annotations>', format="cvat"
+    ),
     "YAML that runs": bring(packed({"data.yaml": b"!!python/object/apply:os.system ['touch /tmp/x']"}), format="yolo"),
-    "a name of 300 letters": bring(json.dumps(COCO | {"categories": [{"id": 1, "name": "x" * 300, "keypoints": ["a"]}]}).encode()),
-    "a keypoint with a line break": bring(json.dumps(COCO | {"categories": [{"id": 1, "name": "x", "keypoints": ["a\nb"]}]}).encode()),
-    "NaN": bring(json.dumps(COCO | {"images": [{"id": 1, "file_name": "set/00.png", "width": 160, "height": 120}],
-        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "keypoints": [float("nan"), 1, 2]}]}).encode()),
-    "a file that leads up": bring(json.dumps(COCO | {"images": [{"id": 1, "file_name": "../x", "width": 1, "height": 1}]}).encode()),
+    "a name of 300 letters": bring(
+        json.dumps(COCO | {"categories": [{"id": 1, "name": "x" * 300, "keypoints": ["a"]}]}).encode()
+    ),
+    "a keypoint with a line break": bring(
+        json.dumps(COCO | {"categories": [{"id": 1, "name": "x", "keypoints": ["a\nb"]}]}).encode()
+    ),
+    "NaN": bring(
+        json.dumps(
+            COCO
+            | {
+                "images": [{"id": 1, "file_name": "set/00.png", "width": 160, "height": 120}],
+                "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "keypoints": [float("nan"), 1, 2]}],
+            }
+        ).encode()
+    ),
+    "a file that leads up": bring(
+        json.dumps(COCO | {"images": [{"id": 1, "file_name": "../x", "width": 1, "height": 1}]}).encode()
+    ),
     "nothing": bring(b""),
-}  # fmt: skip
+}
 
 TOKENED = {"Authorization": f"Bearer {an.TOKEN}"}
 HTTP: dict[str, Ask] = {
@@ -223,24 +247,33 @@ HTTP: dict[str, Ask] = {
     "localhost": Ask(headers={"Host": f"LOCALHOST:{an.PORT}"}, right=(200,)),
     "a foreign origin": Ask(headers={"Origin": "https://evil.example"}, right=(403,)),
     "origin null": Ask(headers={"Origin": "null"}, right=(403,)),
-    "origin of localhost of somebody": Ask(headers={"Origin": f"http://127.0.0.1:{an.PORT}.evil.example"}, right=(403,)),
+    "origin of localhost of somebody": Ask(
+        headers={"Origin": f"http://127.0.0.1:{an.PORT}.evil.example"}, right=(403,)
+    ),
     "origin of another port": Ask(headers={"Origin": "http://127.0.0.1:1"}, right=(403,)),
     "origin with TLS": Ask(headers={"Origin": f"https://127.0.0.1:{an.PORT}"}, right=(403,)),
     "an empty origin": Ask(headers={"Origin": ""}, right=(403,)),
     "another site": Ask(headers={"Sec-Fetch-Site": "cross-site"}, right=(403,)),
     "another port's page": Ask(headers={"Sec-Fetch-Site": "same-site"}, right=(403,)),
     "another site's link to an answer": Ask(
-        headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, right=(403,)
+        headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
+        right=(403,),
     ),
     "a stream for another site": Ask(path="/api/events", headers={"Origin": "https://evil.example"}, right=(403,)),
-    "a plain text that is JSON": Ask("POST", "/api/undo", b'{"id":"a","client":"b"}', {"Content-Type": "text/plain"}, (415, 422)),
-    "a form": Ask("POST", "/api/undo", b"id=a&client=b", {"Content-Type": "application/x-www-form-urlencoded"}, (415, 422)),
+    "a plain text that is JSON": Ask(
+        "POST", "/api/undo", b'{"id":"a","client":"b"}', {"Content-Type": "text/plain"}, (415, 422)
+    ),
+    "a form": Ask(
+        "POST", "/api/undo", b"id=a&client=b", {"Content-Type": "application/x-www-form-urlencoded"}, (415, 422)
+    ),
     "no type": Ask("POST", "/api/undo", b'{"id":"a","client":"b"}', {}, (415, 422)),
     "no token": Ask(headers={"Authorization": ""}, right=(401,)),
     "a wrong token": Ask(headers={"Authorization": "Bearer " + "u" * 43}, right=(401,)),
     "a token of half a character": Ask(headers={"Authorization": "Bearer \xed\xa0\x80"}, right=(401,)),
     "basic authentication": Ask(headers={"Authorization": "Basic dDp0"}, right=(401,)),
-    "a token in another address": Ask(path=f"/api/health?token={an.TOKEN}", headers={"Authorization": ""}, right=(401,)),
+    "a token in another address": Ask(
+        path=f"/api/health?token={an.TOKEN}", headers={"Authorization": ""}, right=(401,)
+    ),
     "preflight": Ask("OPTIONS", "/api/operations", None, {"Access-Control-Request-Method": "POST"}, (405,)),
     "TRACE": Ask("TRACE", right=(405,)),
     "DELETE": Ask("DELETE", "/api/categories", right=(405,)),
@@ -248,15 +281,29 @@ HTTP: dict[str, Ask] = {
     "POST where GET is": Ask("POST", "/api/health", b"", {}, (405,)),
     "two slashes": Ask(path="/api//evil.example", right=(404,)),
     "a way away": Ask(path="/?next=////evil.example", right=(200,)),
-    "10000 ranges": Ask(path="/api/pictures/PICTURE/image", headers={"Range": "bytes=" + ",".join("0-1" for _ in range(10_000))}, right=(200, 206, 400, 416)),
-    "a range that is none": Ask(path="/api/pictures/PICTURE/image", headers={"Range": "bytes=9-1"}, right=(200, 206, 400, 416)),
-    "a packed body": Ask("POST", "/api/undo", zlib.compress(b"a" * 100), {"Content-Encoding": "gzip", "Content-Type": "application/json"}, (415,)),
+    "10000 ranges": Ask(
+        path="/api/pictures/PICTURE/image",
+        headers={"Range": "bytes=" + ",".join("0-1" for _ in range(10_000))},
+        right=(200, 206, 400, 416),
+    ),
+    "a range that is none": Ask(
+        path="/api/pictures/PICTURE/image", headers={"Range": "bytes=9-1"}, right=(200, 206, 400, 416)
+    ),
+    "a packed body": Ask(
+        "POST",
+        "/api/undo",
+        zlib.compress(b"a" * 100),
+        {"Content-Encoding": "gzip", "Content-Type": "application/json"},
+        (415,),
+    ),
     "a length that is none": Ask("POST", "/api/undo", b"{}", {"Content-Length": "abc"}, (400,)),
     "10 MB of JSON": said("/operations", b" " * (10 * 2**20), (413,)),
-    "a thousand parameters": Ask(path="/api/pictures?" + "&".join(f"a{number}=1" for number in range(5000)), right=(200, 400, 422)),
+    "a thousand parameters": Ask(
+        path="/api/pictures?" + "&".join(f"a{number}=1" for number in range(5000)), right=(200, 400, 422)
+    ),
     "last event of letters": Ask(path="/api/operations?after=abc", right=(422,)),
     "an offset without end": Ask(path="/api/pictures?offset=99999999999999999999999", right=(422,)),
-}  # fmt: skip
+}
 
 VALUES: dict[str, Ask] = {
     "NaN": raw_edit("NaN"),
@@ -287,21 +334,23 @@ VALUES: dict[str, Ask] = {
     "a new one with a revision": edit(an.put_category(an.category("new"), 7), (409,)),
     "no keypoints": edit(an.put_category(an.category("none", ())), (200,)),
     "501 keypoints": edit(an.put_category(an.category("many", [f"k {number}" for number in range(501)]))),
-    "visibility 3": edit(an.put_instance(an.instance(PICTURE, CATEGORY) | {"points": [{"keypoint": "k0", "x": 1, "y": 1, "visibility": 3}]})),
-    "visibility 1.5": edit(an.put_instance(an.instance(PICTURE, CATEGORY) | {"points": [{"keypoint": "k0", "x": 1, "y": 1, "visibility": 1.5}]})),
-    "visibility true": edit(an.put_instance(an.instance(PICTURE, CATEGORY) | {"points": [{"keypoint": "k0", "x": 1, "y": 1, "visibility": True}]})),
-    "a point twice": edit(an.put_instance(an.instance(PICTURE, CATEGORY) | {"points": [{"keypoint": "k0", "x": 1, "y": 1, "visibility": 2}] * 2})),
-    "a keypoint of nobody": edit(an.put_instance(an.instance(PICTURE, CATEGORY) | {"points": [{"keypoint": "zz", "x": 1, "y": 1, "visibility": 2}]})),
+    "visibility 3": edit(placed(POINT | {"visibility": 3})),
+    "visibility 1.5": edit(placed(POINT | {"visibility": 1.5})),
+    "visibility true": edit(placed(POINT | {"visibility": True})),
+    "a point twice": edit(placed(POINT, POINT)),
+    "a keypoint of nobody": edit(placed(POINT | {"keypoint": "zz"})),
     "an edge to nowhere": edit(an.put_category(an.category("e", edges=[["k0", "k77"]]))),
     "an edge to itself": edit(an.put_category(an.category("e", edges=[["k0", "k0"]]))),
     "an edge of three": edit(an.put_category(an.category("e", edges=[["k0", "k1", "k2"]]))),
     "10000 edges": edit(an.put_category(an.category("e", edges=[["k0", "k1"]] * 10_000))),
-    "a box of negative width": edit(an.put_instance(an.instance(PICTURE, CATEGORY) | {"box": {"x": 0, "y": 0, "width": -1, "height": 1}})),
-    "a box of no area": edit(an.put_instance(an.instance(PICTURE, CATEGORY) | {"box": {"x": 0, "y": 0, "width": 0, "height": 0}}), (200,)),
+    "a box of negative width": edit(placed(box={"x": 0, "y": 0, "width": -1, "height": 1})),
+    "a box of no area": edit(placed(box={"x": 0, "y": 0, "width": 0, "height": 0}), (200,)),
     "a picture of nobody": edit(an.put_instance(an.instance({**PICTURE, "id": "f" * 20}, CATEGORY))),
     "a category of nobody": edit(an.put_instance(an.instance(PICTURE, CATEGORY) | {"category_id": "zz"})),
     "delete nobody": edit({"change": "delete_instance", "base_revision": 1, "instance_id": "zz"}, (404,)),
-    "a state of one's own": edit({"change": "set_picture", "base_revision": 1, "picture_id": "0" * 20, "state": "hacked"}),
+    "a state of one's own": edit(
+        {"change": "set_picture", "base_revision": 1, "picture_id": "0" * 20, "state": "hacked"}
+    ),
     "one document twice": edit({}, changes=[an.put_category(an.category("t")), an.put_category(an.category("t"))]),
     "an id that leads away": edit(an.put_category(an.category("p", id="../../x"))),
     "an id of 41 letters": edit(an.put_category(an.category("p", id="x" * 41))),
@@ -310,8 +359,15 @@ VALUES: dict[str, Ask] = {
     "a probability of 2": said("/accept", {"id": "a", "client": "b", "category_id": "c-tile", "least": 2}),
     "nothing sure enough": said("/accept", {"id": "a", "client": "b", "category_id": "c-tile", "least": 1.0}, (409,)),
     "predict a picture of nobody": said("/predict", {"picture_id": "f" * 20, "category_id": "c-tile"}, (404,)),
-    "predict with a fixed point of nobody": said("/predict", {"picture_id": "0" * 20, "category_id": "c-tile", "fixed": [{"keypoint": "zz", "x": 1, "y": 1}]}, (404,)),
-    "predict with NaN": said("/predict", b'{"picture_id":"' + b"0" * 20 + b'","category_id":"c-tile","box":{"x":NaN,"y":0,"width":1,"height":1}}'),
+    "predict with a fixed point of nobody": said(
+        "/predict",
+        {"picture_id": "0" * 20, "category_id": "c-tile", "fixed": [{"keypoint": "zz", "x": 1, "y": 1}]},
+        (404,),
+    ),
+    "predict with NaN": said(
+        "/predict",
+        b'{"picture_id":"00000000000000000000","category_id":"c-tile","box":{"x":NaN,"y":0,"width":1,"height":1}}',
+    ),
     "search for 1000": said("/search", {"picture_id": "0" * 20, "category_id": "c-tile", "most": 1000}),
     "prefetch 1000": said("/prefetch", {"client": "a", "category_id": "c-tile", "picture_ids": ["0" * 20] * 1000}),
     "a queue of nobody": Ask(path="/api/queue?category_id=zz", right=(404,)),
@@ -320,12 +376,26 @@ VALUES: dict[str, Ask] = {
     "export of a pickle": Ask(path="/api/export?formats=pickle", right=(422,)),
     "a prompt of nobody": Ask(path="/api/categories/zz/prompt", right=(404,)),
     "a preview under another address": said("/categories/other/preview", an.category()),
-}  # fmt: skip
+}
 
 MARKUP = (
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "javascript:alert(1)", "{{7*7}}", "'; DROP TABLE operation;--",
-    "=cmd|' /C calc'!A0", "+1+1", "@SUM(1)", "-2+3", "\u202eabc", "🦋", "\u200b\u200b", "__proto__", "constructor", "a,b,c", "%00%0a",
-)  # fmt: skip
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "javascript:alert(1)",
+    "{{7*7}}",
+    "'; DROP TABLE operation;--",
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "@SUM(1)",
+    "-2+3",
+    "\u202eabc",
+    "🦋",
+    "\u200b\u200b",
+    "__proto__",
+    "constructor",
+    "a,b,c",
+    "%00%0a",
+)
 TEXTS: dict[str, Ask] = {
     **{f"category {text}": edit(an.put_category(an.category(text, id="t1")), (200,)) for text in MARKUP},
     **{f"keypoint {text}": edit(an.put_category(an.category("t2", [text, "b"])), (200,)) for text in MARKUP},

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-
 SAVED = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95, "subsampling": 0}}
 
 
@@ -92,7 +91,7 @@ def test_eight_orientations_are_shown_alike(project: an.Project, format: str) ->
 )
 def test_kinds_of_pixels_that_are_read(project: an.Project, mode: str, format: str) -> None:
     grey = np.tile(np.linspace(0, 255, 32).astype(np.uint8), (24, 1))
-    source = Image.fromarray((grey.astype(np.uint16) * 257)) if mode == "I;16" else Image.fromarray(grey).convert(mode)
+    source = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
     content = io.BytesIO()
     source.save(content, format)
     copy = shown(project, project.send("/pictures", content.getvalue(), name="x")["picture"])

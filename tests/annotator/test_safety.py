@@ -1,4 +1,4 @@
-"""`cape.annotator.safety`: no route without the token, no other site, no other name, and the headers of every answer."""
+"""`cape.annotator.safety`: no route without the token, no other site, no other name, and what every answer says."""
 
 import annotating as an
 import pytest
