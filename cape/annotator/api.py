@@ -35,6 +35,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 import cape
@@ -78,6 +79,8 @@ def make_api() -> FastAPI:
     app.add_exception_handler(CapeError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(OperationalError, _stuck)
+    app.add_exception_handler(OSError, _stuck)
     app.add_exception_handler(Exception, _broken)
     return app
 
@@ -125,6 +128,14 @@ async def _plain(request: Request, error: Exception) -> JSONResponse:
     response = answer(status, Problem(code="refused", message=HTTPStatus(status).phrase))
     response.headers.update((error.headers or {}) if isinstance(error, HTTPException) else {})
     return response
+
+
+async def _stuck(request: Request, error: Exception) -> JSONResponse:
+    """The disk is full, or gone: nothing was saved, and what was is whole."""
+    del request
+    words = _shown(str(getattr(error, "orig", None) or error))[:200]
+    message = f"project: expected a disk that can be written, got {words}. Make room, and send it again."
+    return answer(503, Problem(code="disk", message=message), retry_after=5)
 
 
 async def _broken(request: Request, error: Exception) -> JSONResponse:

@@ -16,7 +16,7 @@ import numpy as np
 from cape.annotator import replies
 from cape.annotator.events import Events
 from cape.annotator.pictures import Album
-from cape.annotator.planning import Plan, clicks_of, plan_of, reply_of, seen
+from cape.annotator.planning import Plan, clicks_of, plan_of, reply_of
 from cape.annotator.refusing import RequestError, busy, unknown
 from cape.annotator.schema import Category, Picture
 from cape.annotator.store import Store
@@ -78,9 +78,7 @@ class Assistance:
 
     def plan(self, category: Category) -> Plan:
         """What the category's prompt is made of now: the shots, or the first instance that was accepted."""
-        accepted = [each for each in self._store.instances(category_id=category.id, state="accepted") if seen(each)]
-        shots = tuple([each for each in accepted if each.shot][:MOST_SHOTS] or accepted[:1])
-        return plan_of(category, shots)
+        return plan_of(category, tuple(self._store.shots(category.id, MOST_SHOTS)))
 
     async def predict(self, draft: replies.PredictDraft, gone: Gone) -> replies.Prediction:
         """One pose.
@@ -254,8 +252,8 @@ class Assistance:
         return found
 
     def _keep(self, reply: replies.Prediction, prediction: Any, plan: Plan) -> None:
-        seen_ = getattr(getattr(prediction, "seen", None), "feature", None)
-        embedding = np.zeros(1) if seen_ is None else seen_.float().mean(dim=(1, 2)).cpu().numpy()
+        feature = getattr(getattr(prediction, "seen", None), "feature", None)
+        embedding = np.zeros(1) if feature is None else feature.float().mean(dim=(1, 2)).cpu().numpy()
         row = PredictionRow(
             picture_id=reply.picture_id, category_id=reply.category_id, key=plan.key, confidence=reply.confidence,
             body=reply.model_dump_json(), embedding=np.asarray(embedding, dtype=np.float16).tobytes(),

@@ -158,7 +158,8 @@ async def events(desk: OpenDesk, request: Request, after: Sequence | None = None
 
     `operation` (id: its seq; data: Operation without history), `prediction` (picture_id, category_id, confidence),
     `pictures` (added, total, scanning), `model` (ModelState). Reconnecting with Last-Event-ID, or `after`, sends the
-    operations that were missed first; `resync` (seq) instead where there are more than 500: load everything again.
+    operations that were missed first. `resync` (seq) comes instead where more than 500 were missed, and of an operation
+    that wrote more than 500 documents: load everything again.
     """
     last = request.headers.get("last-event-id", "")
     since = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else after

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from cape.annotator.operations import Log
 
 MOST_WAITING, MOST_MISSED = 500, 500
+MOST_TOLD = 500
+"""Documents of an operation, above which a page had better load everything again."""
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent, so that both ends notice a broken line."""
 
@@ -38,7 +40,10 @@ class Events:
 
     def tell(self, operation: Operation) -> Operation:
         """Tell everybody of an operation that is on disk; not of one that was only asked for again."""
-        if not operation.repeated:
+        changed = operation.changed
+        if len(changed.instances) + len(changed.pictures) + len(changed.categories) > MOST_TOLD:
+            self.publish("resync", {"seq": operation.seq}, seq=operation.seq)
+        elif not operation.repeated:
             self.publish("operation", operation.model_dump(exclude={"history"}), seq=operation.seq)
         return operation
 

@@ -122,7 +122,7 @@ class Album:
 
     def __init__(self, store: Store) -> None:
         self._store, self.folder = store, store.folder
-        self._child = _Child()
+        self._child, self._keeping = _Child(), threading.Lock()
         for name in ("shown", "thumbnails"):
             (self.folder / "cache" / name).mkdir(parents=True, exist_ok=True)
 
@@ -183,14 +183,15 @@ class Album:
         """
         try:
             probe = self._decoded(content, name)
-            with self._store.reading() as session:
-                row = session.get(PictureRow, probe.sha256[:20])
+            with self._keeping:  # two of one name at once must not become one file
+                with self._store.reading() as session:
+                    row = session.get(PictureRow, probe.sha256[:20])
                 if row is not None and not row.deleted and (self.folder / row.file).is_file():
                     return picture_of(row), True
-            target = self._free_name(content, name)
-            target.parent.mkdir(exist_ok=True)
-            content.replace(target)
-            return self.add(target)
+                target = self._free_name(content, name)
+                target.parent.mkdir(exist_ok=True)
+                content.replace(target)
+                return self.add(target)
         finally:
             content.unlink(missing_ok=True)
 

@@ -41,11 +41,6 @@ def clicks_of(instance: Instance, category: Category) -> list[list[float] | None
     return [None if each is None or each.x is None or each.y is None else [each.x, each.y] for each in points]
 
 
-def seen(instance: Instance) -> bool:
-    """Whether it has a point to show."""
-    return any(each.visibility for each in instance.points)
-
-
 def reply_of(prediction: Any, picture: Picture, plan: Plan) -> replies.Prediction:
     """A prediction of the library as the page gets it."""
     x, y, width, height = map(float, prediction.box)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, func
+from sqlalchemy import event, func, or_
 from sqlalchemy import text as sql
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
@@ -28,6 +28,8 @@ from cape.errors import UsageError
 
 Document = Category | Picture | Instance
 FILE, LOCK = "project.sqlite", "project.lock"
+PLACED = ('"visibility":1', '"visibility":2')
+"""What the body of an instance with a point has."""
 SLEEP = 10_000
 """Milliseconds that a connection waits for another."""
 
@@ -76,7 +78,7 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """One transaction: on disk when the block is left, undone where it raises."""
-        with self._lock, Session(self._writer) as session:
+        with self._lock, Session(self._writer, expire_on_commit=False) as session:
             yield session
             session.commit()
 
@@ -163,6 +165,19 @@ class Store:
         some = some.where(InstanceRow.state == state) if state is not None else some
         with self.reading() as session:
             return [instance_of(row) for row in session.exec(some.order_by(sql("rowid")))]
+
+    def shots(self, category_id: str, most: int) -> list[Instance]:
+        """Accepted instances with a point that are shown to the model; where none is, the first that was accepted."""
+        some = (
+            select(InstanceRow)
+            .where(InstanceRow.category_id == category_id, InstanceRow.state == "accepted")
+            .where(col(InstanceRow.deleted).is_(False), or_(*(col(InstanceRow.body).contains(each) for each in PLACED)))
+            .order_by(sql("rowid"))
+        )
+        with self.reading() as session:
+            # An instance's body holds ids and numbers alone: no name can look like this
+            flagged = session.exec(some.where(col(InstanceRow.body).contains('"shot":true')).limit(most)).all()
+            return [instance_of(row) for row in flagged or session.exec(some.limit(1)).all()]
 
     def predictions(
         self, *, picture_id: str | None = None, category_id: str | None = None, key: str | None = None

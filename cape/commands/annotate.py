@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cape.commands import run
-from cape.errors import DependencyError
+from cape.errors import DependencyError, PromptError
 
 SAMPLE = ("butterfly", 12)
 """The category of the sample project, and its pictures."""
@@ -57,7 +57,8 @@ def annotate(
 
 
 def _load(model: str, device: str, human: Path | None) -> object:
-    """The predictor; one core stays with the server."""
+    """The predictor, warm; one core stays with the server."""
+    import contextlib
     import os
 
     import torch
@@ -65,7 +66,10 @@ def _load(model: str, device: str, human: Path | None) -> object:
     from cape.shipped import load
 
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))
-    return load(model, device=device, human=human)
+    predictor = load(model, device=device, human=human)
+    with contextlib.suppress(PromptError):  # of a model that reads no names
+        predictor.prompt(names=["warm"])  # the text encoder takes seconds, once
+    return predictor
 
 
 def _draw(project: Path) -> None:

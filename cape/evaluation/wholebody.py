@@ -21,7 +21,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-
 from mmengine.evaluator import BaseMetric
 
 from cape import compat

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import annotating as an
@@ -119,6 +120,16 @@ def test_the_same_content_is_one_picture(project: an.Project) -> None:
     assert (first["existing"], again["existing"]) == (False, True)
     assert first["picture"] == again["picture"]
     assert len(list((project.folder / "pictures").iterdir())) == 1
+
+
+def test_uploads_at_once_of_one_name_are_several_files(project: an.Project) -> None:
+    contents = [an.picture_bytes(number) for number in (90, 91, 92, 93, 90)]
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda content: project.send("/pictures", content, name="same.png"), contents))
+    files = {answer["picture"]["file"] for answer in answers}
+    assert len(files) == 4
+    assert {(project.folder / file).read_bytes() for file in files} == set(contents)
+    assert len(list((project.folder / "pictures").iterdir())) == 4
 
 
 def test_a_zip_behind_a_picture_is_not_handed_on(project: an.Project) -> None:

@@ -114,6 +114,30 @@ def test_five_thousand_pictures_are_listed_quickly(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_full_disk_is_said_and_nothing_is_half_saved(project: an.Project) -> None:
+    made, picture = project.add_category(), project.pictures()[0]
+    with project.desk.store.writing() as session:
+        pages = session.connection().exec_driver_sql("PRAGMA page_count").scalar()
+        session.connection().exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    codes = set()
+    for _ in range(40):
+        body = {
+            "id": an.new_id(),
+            "client": "me",
+            "label": "x" * 200,
+            "changes": [an.put_instance(an.instance(picture, made))],
+        }
+        codes.add(project.http.post("/api/operations", json=body).status_code)
+    assert codes == {200, 503}
+    full = project.post("/operations", {**body, "id": "again"}, 503)
+    assert (full["code"], "full" in full["message"]) == ("disk", True)
+    count = project.get("/operations")["seq"] - 1
+    assert len(project.get(f"/pictures/{picture['id']}")["instances"]) == count
+    with project.desk.store.writing() as session:
+        session.connection().exec_driver_sql("PRAGMA max_page_count = 1000000")
+    assert project.post("/operations", {**body, "id": "again"})["seq"] == count + 2
+
+
 def test_a_pattern_in_the_search_is_text(project: an.Project) -> None:
     assert project.get("/pictures", text="%")["total"] == 0
     assert project.get("/pictures", text="0_.")["total"] == 0
