@@ -193,7 +193,7 @@ def browsing(chromium: str, *, screenshots: Path | None = None, **context: Any) 
         # Root needs --no-sandbox; the pages are our own.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         try:
-            size = {"width": SEEN_WIDTH, "height": SEEN_HEIGHT}
+            size: Any = {"width": SEEN_WIDTH, "height": SEEN_HEIGHT}
             profiles = [browser.new_context(viewport=size, accept_downloads=True, **context)]
 
             def open_window(address: str, *, stranger: bool = False) -> Hand:

@@ -3,6 +3,7 @@
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browsing import EDGES, ROCKET, Hand, browsing, draw_rocket, find_chromium, serving
@@ -95,7 +96,7 @@ def test_a_new_project_from_pictures_to_export(chromium: str, screenshots: Path 
     compare(COCO(str(found)), shown)
 
 
-def annotate_one(hand: Hand, truth: list[list[float]]) -> None:
+def annotate_one(hand: Hand, truth: Any) -> None:
     """All eight points by clicks; the others are then proposed."""
     hand.page.locator(".prompt .next", has_text="nose").wait_for()
     hand.shoot("placing")
@@ -112,7 +113,7 @@ def annotate_one(hand: Hand, truth: list[list[float]]) -> None:
     hand.counted(1, PICTURES - 1)
 
 
-def correct_two(hand: Hand, truth: list[list[list[float]]]) -> None:
+def correct_two(hand: Hand, truth: list[Any]) -> None:
     """On the next two pictures the worst point is dragged; the others follow."""
     for number in (1, 2):
         hand.page.get_by_role("button", name="Suggestion").wait_for()
@@ -165,7 +166,7 @@ def read_all(hand: Hand, names: list[str]) -> dict[str, dict[int, tuple[float, f
     return shown
 
 
-def compare(coco: COCO, shown: dict[str, dict[int, tuple[float, float]]]) -> None:
+def compare(coco: Any, shown: dict[str, dict[int, tuple[float, float]]]) -> None:
     """The exported coordinates are those on the screen."""
     names = {each["id"]: Path(each["file_name"]).name for each in coco.loadImgs(coco.getImgIds())}
     annotations = coco.loadAnns(coco.getAnnIds())

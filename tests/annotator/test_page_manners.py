@@ -106,20 +106,25 @@ def test_edits_survive_a_page_that_was_closed_without_a_server(
 
 
 @pytest.mark.parametrize("keep", ["mine", "theirs"])
-def test_a_conflict_shows_both_and_keeps_what_is_chosen(hand: Hand, keep: str) -> None:
+def test_a_conflict_shows_both_and_keeps_what_is_chosen(
+    hand: Hand, server: Server, open_window: Callable[..., Hand], keep: str
+) -> None:
     """Another client was faster: nothing is overwritten unseen."""
     place_all(hand)
+    stranger = open_window(server.address, stranger=True)
+    stranger.page.locator(".wordmark").wait_for()
     hand.page.route("**/api/operations", lambda route: route.abort())
     hand.page.locator(".pointrow", has_text="nose").click()
     for _ in range(3):
         hand.page.keyboard.press("ArrowRight")
     hand.page.get_by_text("3 edits wait").wait_for()
-    hand.page.unroute("**/api/operations")
     theirs = stored(hand)[0]
     draft = {key: value for key, value in theirs.items() if key not in {"revision", "deleted", "updated"}}
     draft["points"][0] |= {"x": 150.0, "y": 150.0}
     put = {"change": "put_instance", "base_revision": theirs["revision"], "instance": draft}
-    assert "seq" in hand.operate("stranger", put)
+    assert "seq" in stranger.operate("stranger", put)
+    stranger.page.close()
+    hand.page.unroute("**/api/operations")
     hand.page.get_by_text("Somebody else changed this, too").wait_for()
     assert hand.page.get_by_text("Differs in nose.").count() == 2
     hand.shoot("conflict")

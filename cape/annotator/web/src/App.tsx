@@ -90,12 +90,19 @@ function Annotating() {
     if (figureId === null && figures.length > 0) settle();
   }, [drafts, figures]);
   return (
-    <div className="workspace">
+    <div className="workspace" onClick={letGo}>
       <PictureList />
       <Workbench category={category} figures={figures} />
       <Inspector category={category} figures={figures} />
     </div>
   );
+}
+
+/** What a pointer pressed lets go of the keyboard again: the next key is for the picture. */
+function letGo(event: React.MouseEvent): void {
+  const { activeElement: held } = document;
+  const isRange = held instanceof HTMLInputElement && held.type === "range";
+  if (event.detail > 0 && (held instanceof HTMLButtonElement || isRange)) held.blur();
 }
 
 function Failed({ words }: { words: string }) {

@@ -1,6 +1,6 @@
 /** The right side: the objects of the picture, their points, and what may be done with them. */
 
-import { accept, findAll, propose, reject, setPictureState, teach } from "../state/flow";
+import { accept, findAll, hasExample, propose, reject, setPictureState, teach } from "../state/flow";
 import { useSession } from "../state/session";
 import { SUGGESTION } from "../state/pose";
 import { choose, setUi, useUi } from "../state/view";
@@ -204,7 +204,7 @@ function Hints({ pictureId, instanceId }: { pictureId: string; instanceId: strin
   }
   return (
     <button type="button" className="button quiet" onClick={() => void propose(true)}>
-      Let the model guess from the names <kbd>G</kbd>
+      {hasExample() ? "Let the model propose" : "Let the model guess from the names"} <kbd>G</kbd>
     </button>
   );
 }

@@ -11,6 +11,7 @@ import { useSession } from "../state/session";
 import { type Listing, setUi, useUi } from "../state/view";
 import { IconButton } from "../ui/Icon";
 import { focusPoint } from "../ui/moves";
+import { count } from "../ui/words";
 
 const TABS: readonly (readonly [Listing, string])[] = [
   ["review", "Review"],
@@ -121,7 +122,7 @@ export function PictureList() {
               if (row === undefined) return null;
               return (
                 <li key={item.key} style={{ height: ROW, transform: `translateY(${item.start}px)` }}>
-                  <PictureRow row={row} number={item.index + 1} current={row.id === pictureId} />
+                  <PictureRow row={row} current={row.id === pictureId} />
                 </li>
               );
             })}
@@ -142,8 +143,9 @@ async function open(row: Row): Promise<void> {
   if (at >= 0) focusPoint(at);
 }
 
-function PictureRow({ row, number, current }: { row: Row; number: number; current: boolean }) {
+function PictureRow({ row, current }: { row: Row; current: boolean }) {
   const picture = useSession((state) => (row.id === undefined ? undefined : state.documents.pictures[row.id]));
+  const objects = useSession((state) => (row.id === undefined ? 0 : (state.counts[row.id] ?? 0)));
   const threshold = useUi((state) => state.threshold);
   if (row.id === undefined || picture === undefined) return <div className="picture blank" />;
   const name = picture.file.split("/").at(-1) ?? picture.file;
@@ -159,7 +161,7 @@ function PictureRow({ row, number, current }: { row: Row; number: number; curren
       <img src={thumbnailAddress(row.id)} alt="" width={44} height={44} loading="lazy" decoding="async" />
       <span className="about">
         <span className="name">{name}</span>
-        <span className="words">{row.words || state || `${number}`}</span>
+        <span className="words">{row.words || state || (objects > 0 ? count(objects, "object") : "open")}</span>
       </span>
       {row.confidence !== null && (
         <span className={row.confidence < threshold ? "score doubtful" : "score"}>

@@ -54,6 +54,7 @@ function CategoryChoice() {
         aria-label="Category"
         value={chosen ?? ""}
         onChange={(event) => {
+          event.target.blur();
           if (event.target.value === "") {
             setUi({ categoryId: null, screen: "category" });
             return;

@@ -34,3 +34,7 @@ export function dragBox(root: SVGSVGElement, box: Box): void {
   drawn.setAttribute("visibility", "visible");
   for (const [name, value] of Object.entries({ x, y, width, height })) drawn.setAttribute(name, String(value));
 }
+
+export function hideDraft(root: SVGSVGElement): void {
+  root.querySelector("[data-draft]")?.setAttribute("visibility", "hidden");
+}

@@ -7,7 +7,7 @@
 import { boxBetween, type Handle, resized } from "../geometry/boxes";
 import type { Box, Place } from "../geometry/view";
 import type { Camera } from "./camera";
-import { dragBox, dragPoint } from "./drawing";
+import { dragBox, dragPoint, hideDraft } from "./drawing";
 
 const STILL = 4;
 
@@ -168,6 +168,7 @@ export class Gestures {
     this.drag = null;
     this.latest = null;
     delete this.root.dataset["hand"];
+    hideDraft(this.root);
   }
 
   private readonly wheel = (event: WheelEvent): void => {

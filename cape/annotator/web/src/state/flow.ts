@@ -8,7 +8,7 @@ import { loadPicture, loadStretch, neighbours, predictionKey, refreshSoon } from
 import { following, nextUnplaced, proposed, SUGGESTION } from "./pose";
 import { clientId, notify, session, setSession } from "./session";
 import { choose, setUi, ui } from "./view";
-import { category, current, objects, refine, refinedOf, suggestion, tell } from "./work";
+import { category, copyPose, current, objects, refine, refinedOf, rejectedIn, stopRefining, suggestion, tell } from "./work";
 
 const AHEAD = 6;
 const BUSY_WAIT = 1500;
@@ -17,8 +17,23 @@ const MOST_OBJECTS = 8;
 let asking: AbortController | null = null;
 let acceptedLast: Instance | null = null;
 
-/** The last pose that was accepted here, for the next picture to start from. */
-export const previousPose = (): Instance | null => acceptedLast;
+/** The pose accepted last, or of the nearest finished picture before this one, in the place of what is here. */
+export async function copyPrevious(): Promise<void> {
+  const { categoryId, pictureId } = ui();
+  const fits = (one: Instance | null | undefined): one is Instance =>
+    one?.category_id === categoryId && one?.state === "accepted" && !one.deleted && one.picture_id !== pictureId;
+  let from: Instance | undefined = fits(acceptedLast) ? acceptedLast : undefined;
+  if (from === undefined) {
+    const { order, documents } = session();
+    const at = pictureId === null ? 0 : order.indexOf(pictureId);
+    const done = order.slice(0, at).findLast((id) => id !== undefined && documents.pictures[id]?.state === "done");
+    const detail = done === undefined ? null : await attempt(loadPicture(done));
+    from = detail?.instances.find(fits);
+  }
+  if (ui().pictureId !== pictureId) return;
+  if (from === undefined) notify("There is no accepted pose before this one.");
+  else copyPose(from);
+}
 
 /** Pictures of the list on screen, in its order. */
 export function listed(): readonly (string | undefined)[] {
@@ -33,6 +48,8 @@ export function listed(): readonly (string | undefined)[] {
 export async function openPicture(id: string | null): Promise<void> {
   if (id === null) return;
   asking?.abort();
+  stopRefining();
+  setSession({ thinking: "" });
   setUi({ pictureId: id, figureId: null, point: null, placing: false, boxing: false, occluded: false });
   history.replaceState(null, "", `#${id}`);
   try {
@@ -78,6 +95,7 @@ export async function propose(wanted: boolean): Promise<void> {
     if (wanted) notify("The model proposes where nothing has been placed yet.");
     return;
   }
+  if (wanted) restoreRejected(pictureId);
   const there = suggestion(pictureId);
   if (there !== null && (there.shots > 0 || !hasExample())) {
     if (wanted) choose(SUGGESTION);
@@ -105,6 +123,14 @@ export async function propose(wanted: boolean): Promise<void> {
   } finally {
     if (asking === mine) setSession({ thinking: "" });
   }
+}
+
+/** Asked for again, what was put aside is no longer. */
+function restoreRejected(picture: string): void {
+  const changes = rejectedIn(picture).map(({ id, revision }): Change => {
+    return { change: "delete_instance", base_revision: revision, instance_id: id };
+  });
+  commit("ask the model again", changes);
 }
 
 /** Several objects: what the model finds becomes drafts, to be corrected, removed or accepted. */

@@ -36,10 +36,10 @@ export function objects(picture: string | null): Instance[] {
   );
 }
 
-/** True where somebody said that the model is wrong here. */
-export function isRejected(picture: string | null): boolean {
+/** Poses of which somebody said that the model is wrong. */
+export function rejectedIn(picture: string | null): Instance[] {
   const chosen = ui().categoryId;
-  return Object.values(session().documents.instances).some(
+  return Object.values(session().documents.instances).filter(
     (one) => one.picture_id === picture && one.category_id === chosen && !one.deleted && one.state === "rejected",
   );
 }
@@ -47,7 +47,9 @@ export function isRejected(picture: string | null): boolean {
 /** What the model proposes for a picture without an object; names alone are no good first guess unless asked for. */
 export function suggestion(picture: string | null): Prediction | null {
   const { categoryId } = ui();
-  if (picture === null || categoryId === null || objects(picture).length > 0 || isRejected(picture)) return null;
+  if (picture === null || categoryId === null || objects(picture).length > 0 || rejectedIn(picture).length > 0) {
+    return null;
+  }
   const found = session().predictions[predictionKey(picture, categoryId)];
   if (found === undefined || found.category_revision !== category()?.revision) return null;
   return found;
@@ -105,11 +107,17 @@ function edit(label: string, change: (draft: InstanceDraft) => InstanceDraft, fo
 
 let refining: AbortController | null = null;
 
+/** Nobody waits for it any more. */
+export function stopRefining(): void {
+  refining?.abort();
+  refining = null;
+}
+
 /** Ask the model where the others are, given what was put by hand. What it says is shown, not stored. */
 export async function refine(id: string): Promise<void> {
   const instance = session().documents.instances[id];
   if (instance === undefined || instance.deleted || !instance.points.some(({ source }) => source === "model")) return;
-  refining?.abort();
+  stopRefining();
   const mine = new AbortController();
   refining = mine;
   const key = correctionsKey(instance);
@@ -240,11 +248,7 @@ export function swapSides(): void {
 }
 
 /** The pose of the picture worked on before, in the place of what is here. */
-export function copyPrevious(from: Instance | null): void {
-  if (from === null) {
-    notify("There is no accepted pose before this one.");
-    return;
-  }
+export function copyPose(from: Instance): void {
   const points = from.points.map((point) => ({ ...point, source: "human" as const, score: null }));
   edit(PREVIOUS_LABEL, (draft) => ({ ...draft, points, box: from.box, proposed: false }), false);
   setUi({ placing: false });

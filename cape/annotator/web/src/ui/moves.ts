@@ -8,7 +8,8 @@ import { choose, setUi, ui, useUi } from "../state/view";
 import { category, current, expected, move, objects, place, seatOf } from "../state/work";
 
 const GROW = 0.25;
-let fitted = false;
+/** The picture whose object fills the stage. */
+let fitted: string | null = null;
 
 export function toggleLayer(name: keyof Layers): void {
   useUi.setState(({ layers }) => ({ layers: { ...layers, [name]: !layers[name] } }));
@@ -104,9 +105,11 @@ export function fitNext(): void {
   const draft = current()?.draft;
   const points = (draft?.points ?? []).flatMap(({ x, y }) => (x == null || y == null ? [] : [{ x, y }]));
   const box = around(points, camera.picture, GROW);
-  fitted = !fitted && box !== null;
-  if (fitted && box !== null) camera.fitBox(box);
-  else camera.fitAll();
+  const { pictureId } = ui();
+  const again = fitted !== null && fitted === pictureId;
+  fitted = again || box === null ? null : pictureId;
+  if (again || box === null) camera.fitAll();
+  else camera.fitBox(box);
 }
 
 /** The next object of the picture. */

@@ -3,11 +3,10 @@
 import { useHotkeys } from "react-hotkeys-hook";
 
 import { redo, undo } from "../state/commit";
-import { accept, findAll, previousPose, propose, reject, step, teach } from "../state/flow";
+import { accept, copyPrevious, findAll, propose, reject, step, teach } from "../state/flow";
 import { useUi } from "../state/view";
 import {
   clearPoint,
-  copyPrevious,
   markAbsent,
   newObject,
   removeObject,
@@ -32,7 +31,7 @@ const ACTIONS: Record<Action, () => void> = {
   doubtful: nextDoubtful,
   place: placeAtCursor,
   swap: swapSides,
-  copy: () => copyPrevious(previousPose()),
+  copy: () => void copyPrevious(),
   suggest: () => void propose(true),
   findAll: () => void findAll(),
   reject,
