@@ -81,6 +81,8 @@ setup(
     package_data={
         **{package: ["*.json"] for package in [*ANNOTATIONS, *CONFIGS]},
         "cape.weights": ["*.safetensors", "*.md"],
+        # The built page: `make web` before a wheel is made.
+        "cape.annotator": ["static/*", "static/assets/*"],
     },
     install_requires=RUNTIME,
     extras_require=EXTRAS,

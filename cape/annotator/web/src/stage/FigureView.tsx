@@ -9,6 +9,8 @@ import { type Figure, isDoubtful, isDrawn, type Layers } from "./markers";
 
 /** Beyond so many, names would cover the picture: only the chosen one is shown. */
 const MOST_NAMES = 24;
+/** Beyond so many, what only makes markers prettier is left out: a frame has 33 ms. */
+const DENSE = 60;
 
 interface Props {
   readonly figure: Figure;
@@ -22,7 +24,7 @@ export const ActiveFigure = memo(function ActiveFigure({ figure, layers, thresho
   const drawn = figure.markers.filter(isDrawn);
   const named = layers.names && drawn.length <= MOST_NAMES;
   return (
-    <g className="figure active">
+    <g className={drawn.length > DENSE ? "figure active dense" : "figure active"}>
       {layers.boxes && figure.box !== null && (
         <g className="frame">
           <rect

@@ -7,7 +7,13 @@ import { translate } from "./drawing";
 import { isDoubtful, type Layers, type Marker, spoken } from "./markers";
 
 const RING = 10;
-const LENGTH = 2 * Math.PI * RING;
+
+/** The part of the ring that a score fills, clockwise from the top. A path: dashes cost much more to draw. */
+function arc(score: number): string {
+  const angle = Math.min(Math.max(score, 0), 0.9999) * 2 * Math.PI;
+  const [x, y] = [RING * Math.sin(angle), -RING * Math.cos(angle)];
+  return `M0 ${-RING}A${RING} ${RING} 0 ${angle > Math.PI ? 1 : 0} 1 ${x.toFixed(2)} ${y.toFixed(2)}`;
+}
 
 interface Props {
   readonly marker: Marker;
@@ -41,7 +47,7 @@ export const MarkerView = memo(function MarkerView({ marker, selected, doubtful,
         {rings && score !== null && (
           <>
             <circle className="track" r={RING} />
-            <circle className="arc" r={RING} strokeDasharray={`${score * LENGTH} ${LENGTH}`} transform="rotate(-90)" />
+            <path className="arc" d={arc(score)} />
           </>
         )}
         {selected && <circle className="halo" r={RING + 4} />}
