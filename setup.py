@@ -80,6 +80,7 @@ setup(
     package_dir={"cape.annotations": "annotations", "cape.configs": "configs"},
     package_data={
         **{package: ["*.json"] for package in [*ANNOTATIONS, *CONFIGS]},
+        "cape": ["*.html"],
         "cape.weights": ["*.safetensors", "*.md"],
     },
     install_requires=RUNTIME,
