@@ -80,6 +80,7 @@ setup(
     package_dir={"cape.annotations": "annotations", "cape.configs": "configs"},
     package_data={
         **{package: ["*.json"] for package in [*ANNOTATIONS, *CONFIGS]},
+        "cape": ["*.html"],
         "cape.weights": ["*.safetensors", "*.md"],
         # The built page: `make web` before a wheel is made.
         "cape.annotator": ["static/*", "static/assets/*"],

@@ -17,7 +17,8 @@ from rich.table import Table
 
 from cape.configuration import load_config
 from cape.engine import make_model
-from cape.models import FewShotPose, TurnedFit
+from cape.models import CalibratedPose, FewShotPose, TurnedFit
+from cape.models.calibration import Verdict
 from cape.structures import Found, Tokens
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -36,8 +37,16 @@ def build(backbone: str) -> FewShotPose:
     return FewShotPose(visual=visual, support={"type": "SupportEncoder"}, text=None).eval()
 
 
-def sides(model: FewShotPose, keypoints: int, batch: int) -> tuple[Callable[[], object], Callable[[], object]]:
-    """The bare backbone, and a whole query; or a query, and as many at once as `batch` says."""
+def judged(model: FewShotPose) -> CalibratedPose:
+    """A model with the head of cape-lite's confidence, random weights."""
+    head = load_config("ccnet_cape_lite").model.head.to_dict()
+    return CalibratedPose(network=model, reader={"type": "FewShotReader"}, head=head).eval()
+
+
+def sides(
+    model: FewShotPose, keypoints: int, batch: int, page: CalibratedPose | None = None
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The bare backbone, and a whole query; or a query, and as many at once as `batch` says, or one with its scores."""
     image = torch.randn(batch, 3, model.visual.size, model.visual.size)
     ways = 2 * model.prior.rotations if isinstance(model.prior, TurnedFit) else 1
     shown = torch.ones(1, ways, keypoints, dtype=torch.bool)
@@ -61,6 +70,14 @@ def sides(model: FewShotPose, keypoints: int, batch: int) -> tuple[Callable[[], 
         tokens = Tokens(*(field.expand(count, *field.shape[1:]) for field in prompt))
         return model.locate(model.visual(image[:count]), tokens, adjacency.expand(count, -1, -1))
 
+    def scored(page: CalibratedPose) -> Verdict:
+        tokens = Tokens(*(field.expand(batch, *field.shape[1:]) for field in prompt))
+        feature = model.visual(image)
+        found = model.locate(feature, tokens, adjacency.expand(batch, -1, -1))
+        return page.judge((page.reader.evidence(model, found, tokens, feature),))
+
+    if page is not None:
+        return query, lambda: scored(page)
     return (bare if batch == 1 else lambda: query(1)), query
 
 
@@ -72,10 +89,11 @@ def seconds(run: Callable[[], object], clock: Callable[[], float]) -> float:
 
 
 def measure(
-    model: FewShotPose, keypoints: int, repeats: int, clock: Callable[[], float], *, batch: int = 1
-) -> np.ndarray:
+    model: FewShotPose, keypoints: int, repeats: int, clock: Callable[[], float], *, batch: int = 1,
+    page: CalibratedPose | None = None,
+) -> np.ndarray:  # fmt: skip
     """Seconds [repeats, 2] of both sides, after three of each that do not count."""
-    both = sides(model, keypoints, batch)
+    both = sides(model, keypoints, batch, page)
     times = np.zeros((repeats + 3, 2))
     with torch.inference_mode():
         for row in range(len(times)):
@@ -90,6 +108,7 @@ def main() -> None:
     models = ["cape-lite", *BACKBONES]
     parser.add_argument("--model", choices=models, default="swinv2-small", help="backbone (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=1, help="above 1: so many queries at once against one query")
+    parser.add_argument("--judged", action="store_true", help="a query with calibrated scores against one without")
     parser.add_argument("--keypoints", type=int, nargs="+", default=[17], help="one or several (default: 17)")
     parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
     parser.add_argument("--repeats", type=int, default=30, help="of both sides, after three (default: %(default)s)")
@@ -98,13 +117,15 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     model = build(given.model)
+    page = judged(model) if given.judged else None
 
     table = Table(box=box.SIMPLE_HEAD, title=f"{given.model}, threads: {given.threads}, {given.clock} time")
     heads = ("backbone, ms", "query, ms") if given.batch == 1 else ("query, ms", f"{given.batch} queries, ms")
+    heads = heads if page is None else ("query, ms", "with scores, ms")
     for head in ("keypoints", *heads, "ratio", "quartiles of the ratio"):
         table.add_column(head, justify="right")
     for keypoints in given.keypoints:
-        times = measure(model, keypoints, given.repeats, CLOCKS[given.clock], batch=given.batch)
+        times = measure(model, keypoints, given.repeats, CLOCKS[given.clock], batch=given.batch, page=page)
         low, ratio, high = np.quantile(times[:, 1] / times[:, 0], (0.25, 0.5, 0.75))
         bare, query = np.median(times, axis=0) * 1e3
         table.add_row(str(keypoints), f"{bare:.0f}", f"{query:.0f}", f"{ratio:.3f}", f"{low:.3f} – {high:.3f}")

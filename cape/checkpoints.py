@@ -99,7 +99,7 @@ def tensors_of(content: Any, *, where: str) -> dict[str, Tensor]:
     Raises:
         DataError: There is none.
     """
-    for key in ("state_dict", "model"):
+    for key in ("state_dict", "model", "model_pos"):  # mmengine's and most others', timm's, VideoPose3D's
         content = content.get(key, content) if isinstance(content, dict) else content
     entries = content if isinstance(content, dict) else {"content": content}
     odd = [f"{key!r}, a {type(value).__name__}" for key, value in entries.items() if not isinstance(value, Tensor)]

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mmengine.config import Config
 
 from cape import compat
 from cape.errors import CapeError, UsageError
+from cape.foreign import mmpose_network
 
 FACTS = {
     "split": 1,
@@ -65,6 +66,7 @@ def load_config(path: str | Path, changes: Mapping[str, Any] | None = None) -> C
     except Exception as error:  # a config is code: it may raise anything
         got = f"{type(error).__name__}: {error}"
         raise UsageError(str(path), expected="a config that runs", got=got, fix="Mend it.") from error
+    _name_network(config)
     for key in config:
         if key not in FACTS and key not in PARTS:
             raise unknown_key(key, [*FACTS, *PARTS], where=str(path))
@@ -75,16 +77,34 @@ def load_config(path: str | Path, changes: Mapping[str, Any] | None = None) -> C
     return config
 
 
+def _name_network(config: Config) -> None:
+    """Put a network in the place of its name: `model.network = dict(config=NAME, ...)`, of a config of cape or mmpose.
+
+    What stands beside the name changes the network, which so far the config alone knew.
+    """
+    network = (config.get("model") or {}).get("network")
+    if network is None or "config" not in network:
+        return
+    changes = network.to_dict()
+    name = changes.pop("config")
+    found = load_config(name).model.to_dict() if name in _shipped() else mmpose_network(name)
+    whole = Config({"network": found})
+    whole.merge_from_dict({"network": changes})
+    config.model.network = whole.network
+
+
+def _shipped() -> list[str]:
+    """Names of the configs of cape."""
+    files = resources.files("cape.configs").iterdir()
+    return sorted(each.name.removesuffix(".py") for each in files if each.name.endswith(".py") and each.name[0] != "_")
+
+
 def _find_config(path: str | Path) -> Path:
     if Path(path).is_file():
         return Path(path)
-    shipped = resources.files("cape.configs")
-    names = sorted(
-        each.name.removesuffix(".py") for each in shipped.iterdir() if each.name.endswith(".py") and each.name[0] != "_"
-    )
-    name = str(path).removesuffix(".py")
+    names, name = _shipped(), str(path).removesuffix(".py")
     if name in names:
-        return Path(str(shipped / f"{name}.py"))
+        return Path(str(resources.files("cape.configs") / f"{name}.py"))
     close = ", ".join(difflib.get_close_matches(Path(name).name, names, n=3) or names)
     raise UsageError("config", expected="a file, or the name of a config of cape", got=str(path), fix=f"Try {close}.")
 
@@ -93,6 +113,13 @@ def unknown_key(key: str, known: Sequence[str], *, where: str) -> UsageError:
     """The error about a misspelt key."""
     close = ", ".join(difflib.get_close_matches(key, known, n=3) or sorted(known))
     return UsageError(where, expected="keys that mean something here", got=repr(key), fix=f"Known: {close}.")
+
+
+def kind_of(config: Config) -> Literal["fewshot", "people", "lifting"]:
+    """Which of the pages a config's model is: the one place where that is decided."""
+    name = config.get("model", {}).get("type")
+    pages = {"WholeBodyPose": "people", "Lifting": "lifting"}
+    return pages.get(name if isinstance(name, str) else getattr(name, "__name__", ""), "fewshot")  # type: ignore[return-value]
 
 
 @contextmanager

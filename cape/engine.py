@@ -14,16 +14,17 @@ from mmengine.dist import is_distributed
 from torch.utils.data import DataLoader
 
 from cape.checkpoints import load_weights, read_header
-from cape.configuration import built, told
+from cape.configuration import built, kind_of, told
 from cape.errors import DataError, UsageError
 from cape.features import Progress, find_device, silent
 from cape.hooks import TimeBudget
 from cape.loaders import Page, account, make_data, make_loaders
 from cape.models.calibration import CalibratedPose
 from cape.models.encoders.visual import load_pretrained
+from cape.models.lifting import Lifting
 from cape.models.wholebody import WholeBodyPose
 from cape.registry import MODELS
-from cape.runner import EpisodeRunner, join
+from cape.runner import SCOPE, EpisodeRunner, join, optimised_parts, scoped
 from cape.runs import claim, identity
 
 
@@ -101,6 +102,10 @@ def load_start(model: Page, config: Config, *, download: bool = False) -> None:
     if isinstance(model, WholeBodyPose):
         _load_people_start(model, config)
         return
+    if isinstance(model, Lifting):
+        if config.start_from is not None:
+            load_weights(model, Path(config.start_from))
+        return
     if config.start_from is None and set(model.frozen) - {"visual"}:
         raise UsageError(
             "start_from", expected=f"trained weights of what is frozen ({', '.join(model.frozen)})", got="none",
@@ -140,13 +145,14 @@ def _load_network(page: CalibratedPose, config: Config) -> None:
         )  # fmt: skip
     path = Path(config.start_from)
     load_weights(page.network, path)
-    theirs = json.loads(read_header(path).get("run", "{}"))
-    ours = {key.removeprefix("model.network."): value for key, value in identity(config).items()}
-    for key, value in theirs.items():
-        name = key.removeprefix("model.")
-        if key.startswith("model.") and ours.get(name) != value:
+    stated = json.loads(read_header(path).get("run", "{}"))
+    theirs = {key.removeprefix("model."): value for key, value in stated.items() if key.startswith("model.")}
+    prefix = "model.network."
+    ours = {key.removeprefix(prefix): value for key, value in identity(config).items() if key.startswith(prefix)}
+    for key in sorted({*ours, *theirs} if theirs else ()):
+        if ours.get(key) != theirs.get(key):
             raise DataError(
-                str(path), expected=f"a network with {name} = {ours.get(name)}", got=str(value),
+                str(path), expected=f"a network with {key} = {ours.get(key)}", got=str(theirs.get(key)),
                 fix="Give the weights of the config's network.",
             )  # fmt: skip
 
@@ -179,17 +185,21 @@ def make_runner(
         raise UsageError("--amp", expected="a GPU", got="none", fix="Leave it out on a CPU.")
     if launcher == "none" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("torchrun", expected="--launcher pytorch", got="none", fix="Add it: the processes must meet.")
+    if launcher != "none" and kind_of(config) == "lifting":
+        fix = "Leave --launcher out: a lifter is small."
+        raise UsageError("--launcher", expected="one process for a lifter", got=launcher, fix=fix)
     if launcher != "none" and not is_distributed():
         join()
     config = copy.deepcopy(config)
     if amp:  # before the claim: a run of one precision is not resumed in the other
-        config.optim_wrapper["type"] = "AmpOptimWrapper"
+        for part in (optimised_parts(config.optim_wrapper) or {"": config.optim_wrapper}).values():
+            part["type"] = "AmpOptimWrapper"
     model = make_model(config, download=download)
     load_start(model, config, download=download)
     data = make_data(config, model)
     claim(work_dir, config, data=" ".join(part.digest() for part in data.values()), resume=resume)
     loaders = make_loaders(config, model, data, progress)
-    with told("hooks, evaluator or visualizer"):
+    with told("hooks, evaluator or visualizer"), scoped():
         runner = _runner(config, model, loaders, work_dir=work_dir, resume=resume, launcher=launcher)
     for line in account(model, data):
         runner.logger.info(line)
@@ -200,7 +210,9 @@ def _runner(
     config: Config, model: Page, loaders: Mapping[str, DataLoader], *, work_dir: Path,
     resume: bool, launcher: str,
 ) -> EpisodeRunner:  # fmt: skip
-    for schedule in config.get("param_scheduler") or ():
+    schedules = config.get("param_scheduler") or []
+    several = schedules.values() if isinstance(schedules, dict) else [schedules]
+    for schedule in (each for some in several for each in some):
         if schedule.get("by_epoch") and schedule["type"] == "OneCycleLR":
             schedule.setdefault("total_steps", config.train_cfg.max_epochs)
     hooks = [*config.get("custom_hooks", [])]
@@ -224,7 +236,7 @@ def _runner(
         log_processor=config.get("log_processor"),
         log_level=config.get("log_level", "INFO"),
         visualizer=config.get("visualizer"),
-        default_scope="cape",
+        default_scope=SCOPE,
         randomness={"seed": config.seed},
         cfg=config,
     )

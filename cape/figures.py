@@ -57,7 +57,7 @@ def picture_grid(
     left, bottom = 0.3 if labels else 0.05, 0.6 if note else 0.05
     pitch = head + inches + foot
     width, height = left + columns * (inches + 0.1), bottom + len(rows) * pitch
-    figure = _figure(width, height)
+    figure = new_figure(width, height)
     for i, row in enumerate(rows):
         base = height - (i + 1) * pitch + foot
         for j, panel in enumerate(row):
@@ -72,7 +72,7 @@ def picture_grid(
         figure.text(0.5, 0.1 / height, note, ha="center", va="bottom", fontsize=7.5)
     if kinds:
         _legend(figure, kinds, 0.28 / height)
-    return _png(figure)
+    return png_of(figure)
 
 
 def _draw(axes: "Axes", panel: Panel) -> None:
@@ -138,7 +138,7 @@ def box_plot(groups: Mapping[str, Mapping[str, Float[np.ndarray, "_"]]], *, titl
     colours = [tones[place % len(tones)] for place in range(len(methods))]
     pitch = 1 / (len(methods) + 0.6)
     height = 0.16 * len(groups) * (len(methods) + 0.6) + 1.0
-    figure = _figure(8.0, height)
+    figure = new_figure(8.0, height)
     axes = figure.add_axes((0.2, 0.3 / height, 0.78, 1 - 1 / height))
     rng = np.random.default_rng(0)
     for row, values in enumerate(groups.values()):
@@ -165,7 +165,7 @@ def box_plot(groups: Mapping[str, Mapping[str, Float[np.ndarray, "_"]]], *, titl
     figure.legend(
         loc="upper center", bbox_to_anchor=(0.59, 1 - 0.34 / height), ncols=len(methods), frameon=False, fontsize=8
     )
-    return _png(figure)
+    return png_of(figure)
 
 
 def bar_chart(groups: Mapping[str, Mapping[str, Sequence[float]]], *, up: str, title: str, level: float = 0) -> bytes:
@@ -179,7 +179,7 @@ def bar_chart(groups: Mapping[str, Mapping[str, Sequence[float]]], *, up: str, t
         level: A dashed line.
     """
     methods = list(next(iter(groups.values())))
-    figure = _figure(max(4.0, 0.35 * len(groups) * (len(methods) + 1) + 1.5), 3.2)
+    figure = new_figure(max(4.0, 0.35 * len(groups) * (len(methods) + 1) + 1.5), 3.2)
     figure.set_layout_engine("constrained")
     axes = figure.add_subplot()
     pitch = 0.8 / len(methods)
@@ -197,7 +197,7 @@ def bar_chart(groups: Mapping[str, Mapping[str, Sequence[float]]], *, up: str, t
     axes.set_axisbelow(True)
     figure.suptitle(title, fontsize=9)
     figure.legend(loc="outside lower center", ncols=min(6, len(methods)), frameon=False, fontsize=8)
-    return _png(figure)
+    return png_of(figure)
 
 
 class Cloud(NamedTuple):
@@ -222,7 +222,7 @@ def scatter_panels(panels: Mapping[str, Cloud], *, axes_are: str) -> bytes:
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel.clouds))
     tones = matplotlib.color_sequences["tab20"]
     colours = {name: tones[(2 * place + place // 10) % len(tones)] for place, name in enumerate(names)}
-    figure = _figure(3.6 * len(panels), 4.4)
+    figure = new_figure(3.6 * len(panels), 4.4)
     figure.set_layout_engine("constrained")
     for axes, (title, panel) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for name, dots in panel.clouds.items():
@@ -238,7 +238,7 @@ def scatter_panels(panels: Mapping[str, Cloud], *, axes_are: str) -> bytes:
         Line2D([], [], linestyle="", marker="o", markersize=5, color=colours[name], label=name) for name in names
     ]
     figure.legend(handles=entries, loc="outside lower center", ncols=min(5, len(names)), frameon=False, fontsize=8)
-    return _png(figure)
+    return png_of(figure)
 
 
 def line_charts(
@@ -254,7 +254,7 @@ def line_charts(
     """
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure = _figure(3.2 * columns, 2.7 * rows + 0.6)
+    figure = new_figure(3.2 * columns, 2.7 * rows + 0.6)
     figure.set_layout_engine("constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axis, (title, lines) in zip(axes, panels.items(), strict=False):
@@ -269,17 +269,18 @@ def line_charts(
     figure.supylabel(up, fontsize=10)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(6, len(labels)), frameon=False)
-    return _png(figure)
+    return png_of(figure)
 
 
-def _figure(width: float, height: float) -> "Figure":
-    """Inches. Not pyplot's: nothing global is kept, and no display is looked for."""
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure of so many inches. Not pyplot's: nothing global is kept, and no display is looked for."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=_DPI)
 
 
-def _png(figure: "Figure") -> bytes:
+def png_of(figure: "Figure") -> bytes:
+    """The figure as a PNG file, its texts as they stand."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):

@@ -80,12 +80,13 @@ class Checkpoints(Hook):
     Args:
         keep: How many epochs stay on disk; at least 2, so that a damaged file is never the only one.
         best: The figure of validation that the best weights have the most of.
+        least: They have the least of it.
     """
 
     priority = "VERY_LOW"
 
-    def __init__(self, *, keep: int = 2, best: str = "PCK@0.20") -> None:
-        self.keep, self.best = max(2, keep), best
+    def __init__(self, *, keep: int = 2, best: str = "PCK@0.20", least: bool = False) -> None:
+        self.keep, self.best, self.least = max(2, keep), best, least
         self.highest: float | None = None
         self.hash: str | None = None  # of best.safetensors
         self.validated = False  # whether the newest epoch was
@@ -112,7 +113,7 @@ class Checkpoints(Hook):
         value = (metrics or {}).get(self.best, math.nan)
         if math.isnan(value):  # a NaN that counted as the best would be the best for ever
             runner.logger.warning(f"no {self.best} to choose the best weights by, but {', '.join(metrics or ())}")
-        elif self.highest is None or value > self.highest:
+        elif self.highest is None or (value < self.highest if self.least else value > self.highest):
             self.highest = value
             self.hash = self._write_weights(runner, "best", runner.epoch)
         self.validated = True
@@ -133,7 +134,7 @@ class Checkpoints(Hook):
             "iter": runner.iter,
             "weights": self._write_weights(runner, f"epoch_{epoch}", epoch),
             "optimizer": runner.optim_wrapper.state_dict(),  # type: ignore[union-attr]
-            "schedulers": [each.state_dict() for each in runner.param_schedulers or ()],  # type: ignore[union-attr]
+            "schedulers": [each.state_dict() for each in _schedules(runner)],
             "rngs": rngs,
             "highest": self.highest,
             "best": self.hash,
@@ -211,8 +212,7 @@ class Checkpoints(Hook):
         runner.optim_wrapper.load_state_dict(state["optimizer"])  # type: ignore[union-attr]
         if (mean := averager(runner)) is not None:
             mean.restore(runner, state["average"])
-        schedulers: Any = runner.param_schedulers or ()
-        for scheduler, saved in zip(schedulers, state["schedulers"], strict=True):
+        for scheduler, saved in zip(_schedules(runner), state["schedulers"], strict=True):
             scheduler.load_state_dict(saved)
         runner.train_loop._epoch, runner.train_loop._iter = state["epoch"], state["iter"]  # type: ignore[attr-defined]
         self.highest, self.hash, self.validated = state["highest"], state["best"], state["validated"]
@@ -253,6 +253,12 @@ class TimeBudget(Hook):
         runner.logger.info(f"time budget of {self.minutes:g} minutes used up in epoch {epoch}")
         loop: Any = runner.train_loop
         loop._max_epochs, loop.val_begin = epoch, min(loop.val_begin, epoch)
+
+
+def _schedules(runner: Runner) -> list[Any]:
+    """All of a run, those of several optimisers one after the other."""
+    found: Any = runner.param_schedulers or []
+    return [each for some in found.values() for each in some] if isinstance(found, dict) else list(found)
 
 
 def saver(runner: Runner) -> Checkpoints:

@@ -169,7 +169,7 @@ def locate_episodes(
     """
     model.eval()
     device = next(model.parameters()).device
-    table = _pairs_of(episodes).table
+    table = pairs_of(episodes).table
     rows = np.arange(len(table)) if rows is None else rows
     categories = episodes.table.category[table[rows, -1]]
     blocks = np.split(rows, np.flatnonzero(np.diff(categories)) + 1)
@@ -217,11 +217,11 @@ def _compile(
     source, device = episodes.source, next(model.parameters()).device
     clicks = corruption.clicks(source.instances, episodes.table)
     # Pictures that are turned are encoded once, however many prompts share them
-    used = np.unique(_pairs_of(episodes).table[rows, :-1])
+    used = np.unique(pairs_of(episodes).table[rows, :-1])
     turned = _turned(model, episodes, rows, clicks, corruption, width=width, workers=workers, at_once=at_once)
     found = []
     for some in np.split(rows, range(at_once, len(rows), at_once)):
-        supports = _pairs_of(episodes).table[some, :-1]
+        supports = pairs_of(episodes).table[some, :-1]
         labels = default_collate([resized(episodes.labels(int(row)), width) for row in some])
         if turned is None:
             image = known.support[known.row[supports]]
@@ -257,7 +257,7 @@ def _turned(
     if not _turns(model, episodes):
         return None
     device, found = next(model.parameters()).device, []
-    used = np.unique(_pairs_of(episodes).table[rows, :-1])
+    used = np.unique(pairs_of(episodes).table[rows, :-1])
     mirror = resized(episodes.labels(int(rows[0])), width).mirror.to(device)
     for some in np.split(used, range(at_once, len(used), at_once)):
         image = read_crops(episodes.source, some.tolist(), model.visual.size, workers=workers, corruption=corruption)
@@ -277,7 +277,12 @@ def _clicked(table: PoseTable, prompts: Int64[np.ndarray, "B S"], width: int) ->
     return View(*(field.unflatten(0, prompts.shape) for field in blank))
 
 
-def _pairs_of(episodes: Episodes) -> Pairs:
+def pairs_of(episodes: Episodes) -> Pairs:
+    """The pairs of an evaluation.
+
+    Raises:
+        UsageError: The episodes are random.
+    """
     if episodes.pairs is None:
         raise UsageError(
             "evaluation", expected="episodes with pairs", got="random episodes", fix="Give Episodes its `pairs`."
@@ -330,7 +335,7 @@ def predict_all(
     encoded: Encoded | None = None,
 ) -> tuple[Float[np.ndarray, "N K 2"], Float[np.ndarray, "N K 2"]]:
     """Refined points and proposals of all evaluation episodes, in pixels of each query's original picture."""
-    table = _pairs_of(episodes).table
+    table = pairs_of(episodes).table
     refined = np.full((len(table), episodes.keypoints, 2), 0.5)
     proposals = refined.copy()
     batches = predict_episodes(

@@ -1,7 +1,8 @@
 """How far a predictor's answers can be trusted: by its calibrated head, and by what somebody has checked since."""
 
+import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from cape.structures import Found, Tokens
 
 NEAR = 0.2
 """What counts as found, in longest sides of the box: PCK's usual threshold."""
+FOLDS = 5
+"""Of the corrections, to see whether what is fitted to some of them holds for the others."""
 
 
 class Judge:
@@ -33,6 +36,16 @@ class Judge:
     def __init__(self, page: CalibratedPose | None) -> None:
         self.page = page
         self.curve: Isotonic | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that tell this head and curve from others; "" without a head."""
+        if self.page is None:
+            return ""
+        found = hashlib.sha256(repr(self.curve).encode())
+        for name, value in sorted({**self.page.head.state_dict(), "knots": self.page.knots}.items()):
+            found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()[:16]
 
     def told(
         self, model: FewShotPose, found: Found, tokens: Tokens, feature: Float[Tensor, "B C H W"],
@@ -57,11 +70,29 @@ class Judge:
             return answers
         return [each._replace(scores=self.curve.apply(each.scores) * each.asked) for each in answers]
 
-    def fit(self, predictions: Sequence[Prediction], truth: Sequence[Any]) -> int:
+    def fit(self, predictions: Sequence[Prediction], truth: Sequence[Any]) -> "Refit":
         """See `Predictor.recalibrate`."""
         scores, right = checked(predictions, truth)
-        self.curve = fit_isotonic(scores, right)
-        return len(scores)
+        curve = fit_isotonic(scores, right)
+        fold = np.random.default_rng(0).permutation(len(scores)) % FOLDS
+        held = np.empty_like(scores)
+        for each in range(FOLDS):
+            rest = fit_isotonic(scores[fold != each], right[fold != each], minimum=1)
+            held[fold == each] = rest.apply(scores[fold == each])
+        before, after = (float(np.square(told - right).mean()) for told in (scores, held))
+        self.curve = curve if after < before else None
+        return Refit(len(scores), before, after)
+
+
+class Refit(NamedTuple):
+    """What corrections made of the scores."""
+
+    keypoints: int
+    """How many were checked."""
+    before: float
+    """Brier score of the model's own scores: mean squared distance from what is true."""
+    after: float
+    """That of refitted ones, each fitted to other keypoints. Only where it is lower, the scores are the refitted."""
 
 
 def checked(

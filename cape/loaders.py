@@ -14,16 +14,23 @@ from torch.utils.data import DataLoader
 from cape.configuration import built, told, unknown_key
 from cape.data.corruption import CLEAN, Corruption
 from cape.data.episodes import Episodes
+from cape.data.lifting import LiftingData
 from cape.data.people import PersonCrops
+from cape.data.skeletons import read_skeleton
 from cape.errors import UsageError
 from cape.features import Progress, find_device, make_bank
 from cape.models.calibration import CalibratedPose
 from cape.models.fewshot import FewShotPose
+from cape.models.lifting import Lifting
 from cape.models.wholebody import WholeBodyPose
-from cape.observations import Observations, observe_episodes, observe_people
+from cape.observations import Observations, identity_of, observe_episodes, observe_people
 from cape.registry import DATASETS
+from cape.runs import identity
+from cape.structures import Lift
 
-Page = FewShotPose | WholeBodyPose | CalibratedPose
+Page = FewShotPose | WholeBodyPose | Lifting | CalibratedPose
+PATHS = ("path", "poses", "keypoints", "cameras", "metadata")
+"""Options of readers of motion that are files."""
 
 
 def make_data(config: Config, model: Page) -> dict[str, Any]:
@@ -32,11 +39,19 @@ def make_data(config: Config, model: Page) -> dict[str, Any]:
     Raises:
         CapeError: Something about the data or the keys is wrong.
     """
+    if isinstance(model, Lifting):
+        return {subset: make_lifting(config, subset) for subset in ("train", "val")}
     network = model.network if isinstance(model, CalibratedPose) else model
     if isinstance(network, FewShotPose):
         return {subset: make_episodes(config, subset, size=network.visual.size) for subset in ("train", "val")}
-    size = getattr(network, "size", None)
-    return {subset: make_people(config, subset, size=size) for subset in ("train", "val")}
+    return {subset: make_people(config, subset, size=_input_size(network)) for subset in ("train", "val")}
+
+
+def _input_size(network: Any) -> tuple[int, int] | None:
+    """Width and height that a network of people wants; one of mmpose says it in its codec."""
+    decoder = getattr(getattr(network, "head", None), "decoder", None)
+    size = getattr(network, "size", None) or getattr(getattr(decoder, "keypoint_codec", decoder), "input_size", None)
+    return None if size is None else (int(size[0]), int(size[1]))
 
 
 def make_people(config: Config, subset: str, *, size: tuple[int, int] | None = None) -> PersonCrops:
@@ -64,6 +79,28 @@ def make_people(config: Config, subset: str, *, size: tuple[int, int] | None = N
             got=f"{tuple(crops.size)} with those of {crops.source.skeleton}", fix="Make data and model agree.",
         )  # fmt: skip
     return crops
+
+
+def make_lifting(config: Config, subset: str) -> LiftingData:
+    """The windows of "train" or "val". Paths of files are relative to `data_root`.
+
+    Raises:
+        CapeError: Something about the data or the keys is wrong, or its joints are not the model's.
+    """
+    options = dict(config[f"{subset}_dataloader"].dataset)
+    source = dict(options["source"])
+    for key in PATHS:
+        if isinstance(source.get(key), str) and config.data_root is not None:
+            source[key] = str(Path(config.data_root).expanduser() / source[key])
+    options["source"] = built(DATASETS, source, where=f"{subset}_dataloader.dataset.source")
+    data = built(DATASETS, options, where=f"{subset}_dataloader.dataset")
+    wanted = read_skeleton(config.model.get("skeleton", "coco"))
+    if data.skeleton.names != wanted.names:
+        raise UsageError(
+            f"{subset}_dataloader.dataset", expected=f"the {len(wanted)} joints of {config.model.skeleton}",
+            got=f"{len(data.skeleton)}, {', '.join(data.skeleton.names[:3])}, ...", fix="Make data and model agree.",
+        )  # fmt: skip
+    return data
 
 
 def make_episodes(config: Config, subset: str, *, size: int) -> Episodes:
@@ -113,17 +150,27 @@ def _with_facts(registry: Any, options: Mapping[str, Any], facts: Mapping[str, A
     return {**{key: value for key, value in facts.items() if key in known}, **options}
 
 
-def make_loader(data: Episodes | PersonCrops | Observations, options: Mapping[str, Any], *, seed: int) -> DataLoader:
+def _as_it_is(batch: Lift) -> Lift:
+    return batch
+
+
+def make_loader(
+    data: Episodes | PersonCrops | LiftingData | Observations, options: Mapping[str, Any], *, seed: int
+) -> DataLoader:
     """A loader whose order depends on seed and epoch alone, and which leaves torch's global generator as it was."""
     rest = {key: value for key, value in options.items() if key not in ("dataset", "sampler", "collate_fn")}
     if not rest.get("num_workers"):
         rest["persistent_workers"] = False
     with told("dataloader"):
+        kind = "default_collate" if isinstance(data, Observations) else options["collate_fn"]["type"]
+        collate: Any = FUNCTIONS.get(kind)
+        if isinstance(data, LiftingData):  # which gives whole batches
+            collate = _as_it_is
         sampler = {key: value for key, value in dict(options["sampler"]).items() if key != "type"}
         return DataLoader(
             data,
             sampler=DefaultSampler(data, seed=seed, **sampler),
-            collate_fn=FUNCTIONS.get(options["collate_fn"]["type"]),
+            collate_fn=collate,
             generator=torch.Generator(),
             **rest,
         )
@@ -148,15 +195,25 @@ def make_loaders(config: Config, model: Page, data: Mapping[str, Any], progress:
 def _observed(config: Config, page: CalibratedPose, data: Any, subset: str, progress: Progress) -> Observations:
     """What the frozen network does on the data of a subset; in training also with damaged prompts."""
     options = dict(config.observations or {})
-    damages = options.pop("damages", [])
+    damages, folder = options.pop("damages", []), options.pop("folder", None)
     if options:
-        raise unknown_key(next(iter(options)), ["damages"], where="observations")
+        raise unknown_key(next(iter(options)), ["damages", "folder"], where="observations")
+    kinds = [Corruption(**each) for each in damages] if subset == "train" and damages else [CLEAN]
+    path = None
+    if folder is not None:  # the file's name says what it depends on
+        stated = {key: value for key, value in identity(config).items() if key.startswith("model.network.")}
+        path = Path(folder).expanduser() / f"{identity_of(page, data, kinds, options=stated)}.safetensors"
+        if found := Observations.load(path):
+            return found
     workers = config[f"{subset}_dataloader"].get("num_workers", 0)
     page.to(find_device("auto"))
     if isinstance(data, PersonCrops):
-        return Observations(observe_people(page, data, workers=workers, progress=progress))
-    kinds = [CLEAN, *(Corruption(**each) for each in damages if subset == "train")]
-    return Observations(observe_episodes(page, data, damages=kinds, workers=workers, progress=progress))
+        seen = Observations(observe_people(page, data, workers=workers, progress=progress))
+    else:
+        seen = Observations(observe_episodes(page, data, damages=kinds, workers=workers, progress=progress))
+    if path is not None:
+        seen.save(path)
+    return seen
 
 
 def _bank(config: Config, model: FewShotPose, episodes: Episodes, subset: str, progress: Progress) -> Any:
@@ -179,6 +236,8 @@ def _bank(config: Config, model: FewShotPose, episodes: Episodes, subset: str, p
 
 def account(model: Page, data: Mapping[str, Any]) -> list[str]:
     """What a run learns from or is chosen by, line by line."""
+    if isinstance(model, Lifting):
+        return [_account_lifting(subset, part) for subset, part in data.items()]
     if isinstance(data["train"], PersonCrops):
         return [f"{subset}: {len(part)} people, {part.source.skeleton}" for subset, part in data.items()]
     lines = [_account(subset, part) for subset, part in data.items()]
@@ -188,6 +247,12 @@ def account(model: Page, data: Mapping[str, Any]) -> list[str]:
     if isinstance(model, FewShotPose) and model.decision_share:
         lines.append(f"of the training categories these teach the decision alone: {_held(model, data['train'])}")
     return lines
+
+
+def _account_lifting(subset: str, data: LiftingData) -> str:
+    subjects = ", ".join(dict.fromkeys(clip.subject for clip in data.clips))
+    frames = sum(int(clip.counted.sum()) for clip in data.clips)
+    return f"{subset}: {len(data)} windows of {data.window}, {frames} frames in {len(data.clips)} clips of {subjects}"
 
 
 def _held(model: FewShotPose, episodes: Episodes) -> str:

@@ -1,21 +1,29 @@
 """What a frozen network does on a data set, observed once: what its confidence is learnt from, and tested on."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.dataset import pseudo_collate
+from safetensors.torch import load, save
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cape.data.corruption import CLEAN, Corruption
-from cape.data.episodes import Episodes
+from cape.data.episodes import Episodes, Source
 from cape.data.people import PersonCrops
 from cape.data.transforms import PADDING
 from cape.errors import DataError
-from cape.features import Progress, silent
-from cape.inference import locate_episodes
+from cape.features import Progress, encode_crops, silent
+from cape.files import write_atomically
+from cape.inference import Encoded, locate_episodes, pairs_of
 from cape.models.calibration import CalibratedPose
+from cape.models.encoders.visual import VisualEncoder
 from cape.structures import Evidence, Observation, Outcome, Reading
 
 
@@ -34,6 +42,7 @@ class Observations(Dataset):
         if not any(each.outcome.labelled.any() for each in found):
             got = f"{sum(len(each.row) for each in found)} poses without one"
             raise DataError("observations", expected="labelled keypoints", got=got, fix="Check the data set.")
+        self.metainfo: dict[str, object] = {}
         width = max(each.evidence.mask.shape[1] for each in found)
         self.all = _joined([_padded(each, width) for each in found])
 
@@ -54,9 +63,49 @@ class Observations(Dataset):
         """Every epoch is the same."""
         del epoch
 
-    def digest(self) -> str:
-        """Of what is learnt."""
-        return str(len(self))
+    def save(self, path: Path) -> None:
+        """Keep them, whole or not at all."""
+        write_atomically(path, save({name: field.contiguous() for name, field in _flat(self.all).items()}))
+
+    @classmethod
+    def load(cls, path: Path) -> "Observations | None":
+        """What `save` kept; None if there is none, or a damaged file, which is then made again."""
+        try:
+            fields = load(path.read_bytes())
+            evidence = Evidence(*(fields[f"evidence.{name}"] for name in Evidence._fields))
+            outcome = Outcome(*(fields[f"outcome.{name}"] for name in Outcome._fields))
+            return cls([Observation(evidence, outcome, fields["group"], fields["row"])])
+        except Exception:  # safetensors raises its own type, a missing file OSError
+            return None
+
+
+def identity_of(
+    page: CalibratedPose, data: Episodes | PersonCrops, damages: Sequence[Corruption], *, options: Mapping[str, Any]
+) -> str:
+    """A hash of all that observations depend on.
+
+    Args:
+        page: Its network's weights, what reads it, and what answers are compared with.
+        data: What is observed.
+        damages: Of its prompts.
+        options: Of the network; some leave no trace in its weights.
+    """
+    kept = (type(page.head).__name__, getattr(page.head, "cells", None))  # what it condenses maps to
+    told = (sorted(options.items()), data.digest(), list(damages), kept)
+    found = hashlib.sha256(repr(told).encode())
+    found.update(repr((type(page.target).__name__, sorted(vars(page.target).items()))).encode())
+    found.update(Path(inspect.getfile(type(page.reader))).read_bytes())
+    for name, value in page.network.state_dict().items():
+        found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    if isinstance(data, Episodes) and data.pairs is not None:
+        found.update(data.pairs.digest().encode())
+    return found.hexdigest()
+
+
+def _flat(seen: Observation) -> dict[str, Tensor]:
+    fields = {f"evidence.{name}": field for name, field in seen.evidence._asdict().items()}
+    fields |= {f"outcome.{name}": field for name, field in seen.outcome._asdict().items()}
+    return {**fields, "group": seen.group, "row": seen.row}
 
 
 def _narrow(batch: Observation) -> Observation:
@@ -95,6 +144,7 @@ def observe_episodes(
     episodes: Episodes,
     *,
     damages: Sequence[Corruption] = (CLEAN,),
+    queries: Source | None = None,
     workers: int = 0,
     progress: Progress = silent,
 ) -> Iterator[Observation]:
@@ -107,12 +157,16 @@ def observe_episodes(
         page: Around the network.
         episodes: With pairs.
         damages: Each pair is observed under each of them: names may be missing, or clicks.
+        queries: The same instances with other pictures (`data.patched`), which queries are looked at in.
         workers: Processes that decode pictures.
         progress: Shows the progress.
     """
     network, table = page.network, episodes.table
+    encoded = None if queries is None else _seen_in(queries, episodes, network.visual, workers=workers)
     for number, damage in enumerate(damages):
-        for each in locate_episodes(network, episodes, corruption=damage, workers=workers, progress=progress):
+        for each in locate_episodes(
+            network, episodes, corruption=damage, workers=workers, progress=progress, encoded=encoded
+        ):
             with torch.inference_mode():
                 evidence = page.reader.evidence(network, each.found, each.tokens, each.query)
             labels, mask = each.labels, evidence.mask.cpu()
@@ -131,6 +185,17 @@ def observe_episodes(
                     row=torch.from_numpy(each.rows) + number * len(episodes),
                 )
             )
+
+
+def _seen_in(queries: Source, episodes: Episodes, encoder: VisualEncoder, *, workers: int) -> Encoded:
+    """Features of the queries in other pictures, and of the supports in their own."""
+    used = np.unique(pairs_of(episodes).table)
+    row = np.zeros(len(episodes.source.instances), dtype=np.int64)
+    row[used] = np.arange(len(used))
+    query, support = (
+        encode_crops(each, used.tolist(), encoder, workers=workers) for each in (queries, episodes.source)
+    )
+    return Encoded(row, query, support)
 
 
 def observe_people(

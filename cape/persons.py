@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cape.codecs import simcc_points
-from cape.configuration import built, load_config
+from cape.configuration import built, kind_of, load_config
 from cape.data.people import PersonCrops
 from cape.engine import load_model
 from cape.errors import UsageError
@@ -70,7 +70,7 @@ class PersonModel(NamedTuple):
 
 def is_people(config: Config) -> bool:
     """Whether a config's model is the whole-body page."""
-    return config.get("model", {}).get("type") in ("WholeBodyPose", WholeBodyPose)
+    return kind_of(config) == "people"
 
 
 def load_people_model(

@@ -24,7 +24,7 @@ from cape.data.prompts import clean_name, is_placeholder
 from cape.data.shots import Shot, box_around, make_shots, view_of
 from cape.data.transforms import apply, crop_square, invert, normalise, warp
 from cape.errors import PromptError, UsageError
-from cape.judging import Judge
+from cape.judging import Judge, Refit
 from cape.models.calibration import CalibratedPose
 from cape.models.fewshot import FewShotPose
 from cape.prediction import Prediction, corrections, draft_of, kept
@@ -306,18 +306,18 @@ class Predictor:
             found = self.model.locate(feature, tokens, adjacency, parts, anchors)
         return self.judge.told(self.model, found, tokens, feature, drafts)
 
-    def recalibrate(self, predictions: Sequence[Prediction], truth: Sequence[Any]) -> int:
+    def recalibrate(self, predictions: Sequence[Prediction], truth: Sequence[Any]) -> Refit:
         """Fit the scores to what somebody has checked, from the next prediction on: isotonic regression.
 
-        The order of scores stays as it is. Fitted again, it starts from what the model says; `judge.curve = None` takes
-        it back.
+        Where it would not help by cross-validation, scores stay the model's. Their order stays as it is. Fitted again,
+        it starts from what the model says; `judge.curve = None` takes it back.
 
         Args:
             predictions: Of this predictor, as they were before anything was corrected.
             truth: The right places in pixels, K a prediction, None where the picture does not show a keypoint.
 
         Returns:
-            How many keypoints it was fitted to.
+            How many keypoints it was fitted to, and how much it helps.
 
         Raises:
             DataError: Fewer keypoints than can tell (`evaluation.recalibration.MINIMUM`).

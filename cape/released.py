@@ -88,6 +88,20 @@ RTMPOSE: KeyMap = (
     (r"head\.cls_([xy])", r"head.\1"),
 )
 
+_TRANSFORMER = r"backbone\.layers\.(\d+)"
+MMPOSE: KeyMap = (
+    (r"backbone\.patch_embed\.projection", r"backbone.network.patch_embed.proj"),
+    (r"backbone\.pos_embed$", r"backbone.network.pos_embed"),
+    (_TRANSFORMER + r"\.attn", r"backbone.network.blocks.\1.attn"),
+    (_TRANSFORMER + r"\.ln([12])", r"backbone.network.blocks.\1.norm\2"),
+    (_TRANSFORMER + r"\.ffn\.layers\.0\.0", r"backbone.network.blocks.\1.mlp.fc1"),
+    (_TRANSFORMER + r"\.ffn\.layers\.1", r"backbone.network.blocks.\1.mlp.fc2"),
+    (r"backbone\.ln1", r"backbone.network.norm"),
+    (r"(backbone|neck)(?=\.)", r"\1"),
+    (r"(?:keypoint_)?head(?=\.)", r"head"),
+)
+"""mmpose's estimators, whose names are ours; but for ViTPose's backbone, and heads of its first versions."""
+
 
 def _within(official: str, ours: str, keys: KeyMap) -> KeyMap:
     """A key map of a part, for the whole that it is a part of."""
@@ -183,11 +197,21 @@ SOURCES = {
     ),
     "cspnext": Source(
         "CSPNeXt",
-        mark=r"backbone\.stage4\.2\.",  # after those that carry it with a head of their own
+        mark=r"backbone\.stage4\.2\.(?!branches|fuse_layers)",  # after those that carry it with a head of their own
         keys=((r"backbone\.(?=stem|stage)", ""),),
         dropped=((r"head\.", "pose head of its pretraining"), (r"data_preprocessor\.", "means of its pictures")),
         configs=tuple(f"cigpose-{name}" for name in (_PEOPLE[0], _PEOPLE[1], _PEOPLE[3])),
         part="backbone",
+    ),
+    "mmpose": Source(
+        "mmpose",
+        mark=r"(?:keypoint_)?head\.(?:deconv_layers|simplebaseline_head|fc)\.|backbone\.transition1\.",
+        keys=MMPOSE,
+        dropped=((r"data_preprocessor\.", "means of its pictures, which the config states"),),
+        configs=tuple(
+            f"ccnet_{name}" for name in ("simplebaseline_r50", "hrnet_w32", "vitpose_b", "rle_r50", "ipr_r50")
+        ),
+        part="network",
     ),
 }
 """What `cape convert` knows.
@@ -243,7 +267,7 @@ def convert(source: str, state: Mapping[str, Tensor], *, where: str = "checkpoin
     unknown, twice = [], []
     for key, value in state.items():
         reason = next((reason for pattern, reason in known.dropped if re.match(pattern, key)), None)
-        name = _renamed(key, known.keys)
+        name = renamed(key, known.keys)
         if reason:
             dropped[reason] += 1
             tables |= {name: value} if name and name.endswith("relative_coords_table") else {}
@@ -260,11 +284,11 @@ def convert(source: str, state: Mapping[str, Tensor], *, where: str = "checkpoin
             )
     # A graph convolution of kernel 1 is a linear layer here
     linear = (".first.maps.weight", ".second.maps.weight", ".message.weight")
-    renamed = {name: state[key].flatten(1) if name.endswith(linear) else state[key] for name, key in official.items()}
-    return Converted(renamed, official, dict(dropped), tables)
+    ours = {name: state[key].flatten(1) if name.endswith(linear) else state[key] for name, key in official.items()}
+    return Converted(ours, official, dict(dropped), tables)
 
 
-def _renamed(key: str, keys: KeyMap) -> str | None:
+def renamed(key: str, keys: KeyMap) -> str | None:
     """Our name of a key by the first pattern that matches its beginning; None if none does."""
     for pattern, replacement in keys:
         if re.match(pattern, key):

@@ -18,8 +18,8 @@ from cape.errors import DataError, UsageError
 from cape.files import write_atomically
 
 NO_DIFFERENCE = (
-    "data_root", "pictures", "budget_minutes", "features.folder", "log_processor", "log_level", "visualizer", "env_cfg",
-    "default_hooks.logger",
+    "data_root", "pictures", "budget_minutes", "features.folder", "observations.folder", "log_processor", "log_level",
+    "visualizer", "env_cfg", "default_hooks.logger",
 )  # fmt: skip
 """What may change between a run and its resumption: the weights do not depend on it."""
 LOADING = ("num_workers", "persistent_workers", "prefetch_factor", "pin_memory")

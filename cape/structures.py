@@ -6,7 +6,7 @@ Every array annotation in cape uses these letters and no others:
     C  channels             H  W  feature map               D  token width
     L  decoder layers       P  body parts                   J  joints of a fixed skeleton
     T  frames               N  pairs of an evaluation, rows M  instances of a table
-    R  ways to see a support, starts of a fit               E  width of an inner layer, edges
+    R  ways to see a support, starts, hypotheses            E  width of an inner layer, edges
     h  w  another size than H  W; bins of an axis
     V  branches (two with decision-level fusion, else one)
 
@@ -245,7 +245,8 @@ class Reading(NamedTuple):
     answer: Any
     """As the network gives it, untouched."""
     evidence: tuple[Evidence, ...]
-    """Of each view that the answer comes from; a second is the mirror image, its keypoints exchanged back."""
+    """Of each view that the answer comes from. A second is the mirror image as the network sees it, left for right:
+    what a head says of it is to be exchanged back by `mirror`."""
     points: Float[Tensor, "B K 2"]
     """Where it has the keypoints, in a frame of the reader's choice."""
     truth: Float[Tensor, "B K 2"]
@@ -258,6 +259,8 @@ class Reading(NamedTuple):
     group: Int64[Tensor, "B"]
     row: Int64[Tensor, "B"]
     """See `Observation`."""
+    mirror: Int64[Tensor, "K"] | None = None
+    """Which keypoint each becomes in the mirror image, where there is one."""
 
 
 class Confidence(NamedTuple):
@@ -279,3 +282,36 @@ class Judged(NamedTuple):
     mask: Bool[Tensor, "K"]
     group: Int64[Tensor, ""]
     row: Int64[Tensor, ""]
+
+
+class Lift(NamedTuple):
+    """A window of T frames of one person, seen by one camera; collated, a batch of B of them.
+
+    Screen coordinates are VideoPose3D's: x runs from -1 to 1 across the picture's width, y has the same scale and its 0
+    in the middle of the height. Metres are in the camera's frame: x right, y down, z forward.
+    """
+
+    points: Float[Tensor, "*B T J 2"]
+    """What is lifted: screen coordinates."""
+    joints: Float[Tensor, "*B T J 3"]
+    """What it should become: metres, relative to the root joint."""
+    mask: Bool[Tensor, "*B T"]
+    """Frames that losses and metrics count: False where a sequence was padded by repeating its first or last frame."""
+    root: Float[Tensor, "*B T 3"]
+    """Where the root joint is, metres from the camera; zeros where the data set does not say."""
+    camera: Float[Tensor, "*B 9"]
+    """Intrinsics in screen coordinates (`cameras.project`): focal lengths, centre, three radial and two tangential
+    terms of the lens; zeros where the data set does not say."""
+    row: Int64[Tensor, "*B"] | int
+    """Of the data set's windows."""
+
+
+class Lifted(NamedTuple):
+    """What a lifter says of a window."""
+
+    joints: Float[Tensor, "T J 3"]
+    """Metres, as in `Lift`."""
+    energy: Float[Tensor, "T"]
+    """How implausible each frame's pose is, see `Lifting.plausibility`; NaN where nothing judges it."""
+    row: int
+    """The window's, as in `Lift`."""

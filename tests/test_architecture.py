@@ -14,10 +14,11 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "cape").rglob("*.py"))
 MAX_FILE, MAX_MEDIAN, MAX_FUNCTION, MAX_NESTING = 350, 180, 60, 4
 
-PARTS = {f"models.{folder}" for folder in ("encoders", "fusion", "graphs", "heads", "readers")}
+PARTS = {f"models.{folder}" for folder in ("encoders", "energies", "fusion", "graphs", "heads", "lifters", "readers")}
 # Lowest first. A module may import its own layer's folder-mates and anything below, nothing above.
 LAYERS = [
-    {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs", "ablations"},
+    {"structures", "skeleton", "errors", "registry", "compat", "files", "codecs", "ablations", "cameras", "foreign"},
+    {f"evaluation.{name}" for name in ("aggregation", "calibration", "checking", "spreads", "targets")},
     {
         "data",
         "losses",
@@ -25,6 +26,8 @@ LAYERS = [
         "evaluation.aggregation",
         "evaluation.calibration",
         "evaluation.checking",
+        "evaluation.pose3d",
+        "evaluation.structure",
         "evaluation.comparison",
         "evaluation.confidence",
         "evaluation.interventions",
@@ -46,23 +49,35 @@ LAYERS = [
         "models.baselines",
         "models.calibration",
         "models.fewshot",
+        "models.lifting",
         "models.wholebody",
         "evaluation",
         "evaluation.report",
         "evaluation.fewshot",
     },
     {"checkpoints", "counting", "released", "visualize", "formats", "runs", "prompting", "weights"},
-    {"features", "figures", "loading", "prediction"},
-    {"inference", "export", "complexity", "complexity_wholebody", "human", "maps", "search"},
-    {"loops", "observations"},
-    {"averaging"},
+    {"features", "figures", "loading", "prediction", "released_lifters"},
+    {
+        "inference",
+        "export",
+        "complexity",
+        "complexity_lifting",
+        "complexity_wholebody",
+        "diagrams",
+        "tracks",
+        "human",
+        "maps",
+        "search",
+    },
+    {"loops", "observations", "spatial"},
+    {"averaging", "finishing", "scenes"},
     {"hooks"},
     {"configuration"},
     {"runner"},
     {"loaders"},
     {"engine"},
     {"judging"},
-    {"predictor", "persons"},
+    {"predictor", "persons", "lifters"},
     {"shipped"},
     {"analyses"},
     {"contenders"},
@@ -117,7 +132,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 
 def test_model_parts_import_no_page_and_no_other_folder() -> None:
-    pages = {"models.baselines", "models.calibration", "models.fewshot", "models.wholebody"}
+    pages = {f"models.{page}" for page in ("baselines", "calibration", "fewshot", "lifting", "wholebody")}
     for path in MODULES:
         module = name_of(path)
         if not module.startswith("models.") or path.name == "__init__.py":

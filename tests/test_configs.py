@@ -4,6 +4,7 @@ import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
@@ -17,11 +18,15 @@ from cape.data.people import SKELETONS, JoinedPeople, People, PersonCrops
 from cape.data.skeletons import read_skeleton
 from cape.data.topdown import Stage
 from cape.engine import make_model
+from cape.features import silent
+from cape.loaders import make_data, make_loaders
 from cape.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS
 
 ALL = sorted(path for path in (Path(__file__).parents[1] / "configs").glob("*.py") if path.name[0] != "_")
 PEOPLE = [path for path in ALL if path.name.startswith(("cigpose", "rtmpose"))]
-CONFIGS = [path for path in ALL if path not in PEOPLE]
+CALIBRATED = [path for path in ALL if path.name.startswith("ccnet")]
+LIFTS = [path for path in ALL if path.name.startswith(("lift", "seal"))]
+CONFIGS = [path for path in ALL if path not in (*PEOPLE, *LIFTS, *CALIBRATED)]
 SPLITS = {kind: [path for path in CONFIGS if path.name.startswith(f"cape_{kind}_split")] for kind in ("flf", "dlf")}
 DISTINCT = [
     path
@@ -47,13 +52,14 @@ def test_the_leaves_of_the_splits_differ_in_the_split_alone(kind: str) -> None:
         assert {**config, "split": 1} == first
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*CONFIGS, *CALIBRATED], ids=lambda path: path.stem)
 def test_builds_on_the_meta_device(path: Path) -> None:
     config = load_config(path)
     with torch.device("meta"):
         model = make_model(config)
     assert any(parameter.requires_grad for parameter in model.parameters())
-    for registry, parts in ((HOOKS, config.custom_hooks), (METRICS, [config.val_evaluator]), (LOOPS, [config.val_cfg])):
+    metrics = config.val_evaluator if isinstance(config.val_evaluator, list) else [config.val_evaluator]
+    for registry, parts in ((HOOKS, config.custom_hooks), (METRICS, metrics), (LOOPS, [config.val_cfg])):
         for part in parts:
             known = set(inspect.signature(registry.get(part["type"])).parameters)
             assert set(part) - {"type"} <= known, part
@@ -232,3 +238,107 @@ def test_the_learning_rate_follows_the_table(data: str) -> None:
     assert rates[0] == pytest.approx(1e-5)
     for epoch, expected in RATES[data].items():
         assert rates[epoch * steps] == pytest.approx(expected, rel=0.02), epoch
+
+
+LIGHT = {
+    "ccnet_simplebaseline_r50": {"backbone.depth": 18, "head.in_channels": 512},
+    "ccnet_rle_r50": {"backbone.depth": 18, "head.in_channels": 512},
+    "ccnet_ipr_r50": {"backbone.depth": 18, "head.in_channels": 512},
+    "ccnet_vitpose_b": {
+        "head.in_channels": 32,
+        "backbone.arch": {
+            "_delete_": True, "embed_dims": 32, "num_layers": 1, "num_heads": 2, "feedforward_channels": 32,
+        },
+    },
+    "ccnet_rtmpose_m": {"backbone.widen_factor": 0.125, "backbone.deepen_factor": 0.01, "embedding.channels": 128},
+    "ccnet_cigpose_l": {"backbone.widen_factor": 0.125, "backbone.deepen_factor": 0.01, "embedding.channels": 128},
+}  # fmt: skip
+"""Lighter networks of the same kind."""
+PEOPLE_CALIBRATED = [path for path in CALIBRATED if path.stem != "ccnet_cape_lite"]
+
+
+@pytest.mark.parametrize("path", PEOPLE_CALIBRATED, ids=lambda path: path.stem)
+def test_a_calibration_of_people_observes_and_learns(path: Path, tmp_path: Path) -> None:
+    """Data, network, reader, head and metric of the config meet, through the engine's own loaders."""
+    write_people(tmp_path, whole=False)
+    changes = {f"model.network.{key}": value for key, value in LIGHT.get(path.stem, {}).items()}
+    config = load_config(path, {**changes, "data_root": str(tmp_path)})
+    for subset in ("train", "val"):
+        config[f"{subset}_dataloader"].num_workers = 0
+        config[f"{subset}_dataloader"].dataset.source.update(annotations="people.json", pictures="images")
+    model = make_model(config)
+    wide, high = config.train_dataloader.dataset.size
+    data = make_data(config, model)
+    assert {tuple(each.size) for each in data.values()} == {(wide, high)} == {tuple(config.val_dataloader.dataset.size)}
+    decoder = config.model.network.get("head", {}).get("decoder", {})
+    assert tuple(decoder.get("input_size", (wide, high))) == (wide, high), "crops are of the network's size"
+
+    loaders = make_loaders(config, model, data, silent)
+    assert len(loaders["train"].dataset) == 3 and loaders["train"].batch_size == 128
+    batch = next(iter(loaders["train"]))
+    losses = model.train()(*batch, mode="loss")
+    sum(losses.values()).backward()
+    assert all(loss.isfinite() for loss in losses.values())
+    learning = [each for each in model.parameters() if each.requires_grad]
+    assert learning and all(each.grad is not None for each in learning)
+    assert len(learning) == len(list(model.head.parameters()))
+    rows = model.eval()(*next(iter(loaders["val"])), mode="predict")
+    metric = METRICS.build(config.val_evaluator.to_dict())
+    metric.process([], rows)
+    found = metric.evaluate(3)  # correlations with the errors of a network that knows nothing may not exist
+    assert all(np.isfinite(found[name]) for name in ("skill", "Brier", "ECE", "presence/Brier"))
+
+
+@pytest.mark.parametrize("path", PEOPLE_CALIBRATED, ids=lambda path: path.stem)
+def test_a_calibration_is_trained_by_the_recipe(path: Path) -> None:
+    """Specification §3.6: Adam, 1e-3, a tenth of it after the first of two epochs, batches of 128."""
+    config = load_config(path)
+    assert config.train_cfg.max_epochs == 2 and config.train_dataloader.batch_size == 128
+    assert config.optim_wrapper.optimizer == {"type": "Adam", "lr": 1e-3}
+    assert config.param_scheduler == [{"type": "MultiStepLR", "by_epoch": True, "milestones": [1], "gamma": 0.1}]
+    assert (config.model.metric, config.model.sigmas) == ("oks", "coco") and config.model.presence_weight == 0.02
+    for subset in ("train", "val"):
+        assert "stages" not in config[f"{subset}_dataloader"].dataset
+
+
+# Parameters of lifter and loss-net (specification §3, §5); rates of both and α (§6, where it has them)
+SEAL = {
+    "simple-baseline_human36m": (4_288_557, 2_451_720, 4_282_369, 1e-3, 5e-4, 1e-3),
+    "semgcn_human36m": (267_343, 2_451_720, 4_282_369, 1e-3, 5e-4, 1e-3),
+    "videopose_human36m": (8_485_933, 2_451_720, 4_282_369, 1e-3, 5e-4, 1e-3),
+    "mixste_human36m": (33_783_811, 2_185_512, 4_287_489, 4e-5, 1e-4, 1e-5),
+    "simple-baseline_mpi3dhp": (25_382_963, 2_451_752, 4_287_489, 2e-4, 5e-4, 1e-3),
+    "semgcn_mpi3dhp": (267_373, 2_451_752, 4_287_489, 1e-2, 1e-3, 1e-4),
+    "videopose_mpi3dhp": (8_494_131, 2_451_752, 4_287_489, 1e-4, 1e-4, 5e-3),
+    "simple-baseline_h3wb": (4_891_023, 2_455_464, 4_881_409, 1e-3, 5e-4, 1e-3),
+    "videopose_h3wb": (9_088_399, 2_455_464, 4_881_409, 1e-3, 5e-4, 1e-3),
+}
+
+
+def test_there_is_a_config_for_every_row_of_lifters() -> None:
+    names = {path.stem for path in LIFTS if path.name.startswith("seal")}
+    assert names == {f"seal-{energy}_{row}" for row in SEAL for energy in ("graph", "mlp", "none")}
+
+
+@pytest.mark.parametrize("path", LIFTS, ids=lambda path: path.stem)
+def test_lifting_configs_build_and_agree_with_themselves(path: Path) -> None:
+    config = load_config(path)
+    with torch.device("meta"):
+        model = make_model(config)
+    energy, _, row = path.stem.partition("_")
+    if row in SEAL:
+        lifter, graph, mlp, rate, critic_rate, alpha = SEAL[row]
+        expected = {"seal-graph": graph, "seal-mlp": mlp, "seal-none": 0}[energy]
+        counts = [
+            sum(each.numel() for each in part.parameters()) if part else 0 for part in (model.lifter, model.critic)
+        ]
+        assert counts == [lifter, expected]
+        rates = [config.optim_wrapper[name].optimizer.lr for name in ("lifter", "critic")]
+        assert [*rates, config.model.alpha] == [rate, critic_rate, alpha]
+    for subset in ("train", "val"):
+        data = config[f"{subset}_dataloader"].dataset
+        for options in (data, data.source):
+            assert set(options) - {"type"} <= set(inspect.signature(DATASETS.get(options.type)).parameters)
+    assert (config.model.critic or {}).get("pair", "none") == "none" or config.train_dataloader.dataset.window > 3
+    assert config.train_cfg.max_epochs % config.train_cfg.val_interval == 0
+    assert LOOPS.get(config.val_cfg.type) is not None and METRICS.get(config.val_evaluator.type) is not None

@@ -27,6 +27,11 @@ EXAMPLES = {
         "reader": {"type": "FewShotReader"},
         "head": {"type": "TokenHead"},
     },
+    "Critic": {"energy": {"type": "GraphEnergy"}},
+    "ForeignLifter": {"module": {"type": "SimpleBaseline"}, "joints": 16, "frames": 1},
+    "Lifting": {"lifter": {"type": "SimpleBaseline"}, "critic": {"energy": {"type": "MLPEnergy"}}},
+    "Recentred": {"lifter": {"type": "SimpleBaseline"}},
+    "SemGCN": {"joints": 3, "edges": [(0, 1), (1, 2)]},
     "WholeBodyPose": {"backbone": {"type": "mmpose.CSPNeXt", "out_indices": (4,)}, "embedding": {}},
 }
 """What a constructor cannot do without."""

@@ -5,17 +5,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from people_files import write_people
+from topdown_networks import FAMILIES, calibrated, network_of
 
+from cape.checkpoints import read_weights, save_weights
 from cape.codecs import simcc_points
 from cape.configuration import load_config
 from cape.data.people import PersonCrops
 from cape.engine import load_model, load_start, make_model, make_runner
 from cape.errors import AnnotationError, UsageError
 from cape.evaluation.wholebody import KeypointAP
-from cape.loaders import make_people
+from cape.loaders import make_data, make_people
 from cape.structures import SimCC
+
+REPOSITORY = Path(__file__).parents[1]
+HEADS = {"simplebaseline": "SpatialHead", "rle": "GapHead", "dsnt": "SampledHead"}
+"""A family and the head for it."""
 
 
 def test_data_of_another_size_or_skeleton_is_told(tmp_path: Path) -> None:
@@ -40,6 +47,56 @@ def test_without_data_or_start_nothing_begins(tmp_path: Path) -> None:
     config.backbone_weights = "auto"
     with pytest.raises(UsageError, match="backbone_weights"):
         load_start(make_model(config), config)
+
+
+def calibration(folder: Path, family: str, **changes: object) -> Config:
+    """CCNet around a small network of mmpose, on a few people; the network's weights are in net.safetensors."""
+    write_people(folder, whole=False, images=6)
+    save_weights(folder / "net.safetensors", calibrated(family, flip=True).network.state_dict(), about={})
+    path = folder / "ccnet.py"
+    reader = FAMILIES[family][-1]
+    page = {"network": network_of(family, flip=True), "reader": {"type": reader}, "head": {"type": HEADS[family]}}
+    path.write_text(
+        f'_base_ = ["{REPOSITORY / "configs" / "_base_" / "ccnet.py"}"]\nmodel = {page!r}\n'
+        'source = dict(annotations="people.json", pictures="images")\n'
+        "train_dataloader = dict(\n"
+        "    batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(size=(64, 96), source=source))\n"
+        "val_dataloader = dict(\n"
+        "    batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(size=(64, 96), source=source))\n"
+        "del source\n"
+    )
+    return load_config(path, {"data_root": str(folder), "start_from": str(folder / "net.safetensors"), **changes})
+
+
+@pytest.mark.parametrize("family", HEADS)
+def test_a_calibration_trains_its_head_alone(family: str, tmp_path: Path) -> None:
+    """From the config to a checkpoint: the network in it is bit for bit what training started from (issue: frozen)."""
+    config = calibration(tmp_path, family)
+    make_runner(config, work_dir=tmp_path / "run").train()
+    best = tmp_path / "run" / "checkpoints" / "best.safetensors"
+    state, start = read_weights(best), read_weights(tmp_path / "net.safetensors")
+    assert {name for name in state if name.startswith("network.")} == {f"network.{name}" for name in start}
+    assert all(torch.equal(state[f"network.{name}"], value) for name, value in start.items())
+    page, untrained = load_model(config, best, device="cpu"), make_model(config)
+    assert all(torch.equal(value, state[f"head.{name}"]) for name, value in page.head.state_dict().items())
+    assert any(
+        not torch.equal(value, page.head.state_dict()[name]) for name, value in untrained.head.named_parameters()
+    )
+    people = make_people(config, "val")
+    batch = page.network.data_preprocessor(pseudo_collate([people[item] for item in range(3)]), False)
+    reading = page.read(**batch)
+    verdict = page.judge(reading.evidence, reading.mirror)
+    assert verdict.scores.shape == (3, 17) and verdict.confidence().isfinite().all()
+
+
+def test_crops_are_of_the_size_that_the_codec_says(tmp_path: Path) -> None:
+    """A heatmap network takes any; its points would be wrong, and nobody would know."""
+    for family in HEADS:
+        folder = tmp_path / family
+        folder.mkdir()
+        config = calibration(folder, family, **{"train_dataloader.dataset.size": (96, 128)})
+        with pytest.raises(UsageError, match=r"\(64, 96\)"):
+            make_data(config, make_model(config))
 
 
 @pytest.mark.soak

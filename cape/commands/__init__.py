@@ -76,12 +76,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The `cape` program."""
     from cape.commands.annotate import annotate
     from cape.commands.compare import compare
+    from cape.commands.confidence import confidence
     from cape.commands.convert import convert
     from cape.commands.demo import demo
     from cape.commands.describe import describe
     from cape.commands.gallery import gallery
     from cape.commands.interventions import interventions
+    from cape.commands.lift import lift
     from cape.commands.maps import maps
+    from cape.commands.parts import parts
     from cape.commands.predict import predict
     from cape.commands.prompt import prompt
     from cape.commands.robustness import robustness
@@ -91,8 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cape.commands.variance import variance
 
     if not app.registered_commands:
-        using, studying = (annotate, prompt, predict, demo), (train, test, table, robustness, variance, compare, maps)
-        for command in (*using, *studying, interventions, gallery, describe, convert):
+        using, studying = (annotate, prompt, predict, lift), (train, test, table, robustness, variance, compare, maps)
+        for command in (*using, demo, *studying, confidence, interventions, parts, gallery, describe, convert):
             app.command(name=command.__name__)(command)
     return _guarded(app, ["cape"], argv)
 

@@ -28,7 +28,7 @@ class Fit(NamedTuple):
 
 def convert(
     source: Annotated[
-        Literal["graphcape", "capex", "swinv2", "cigpose", "rtmpose", "cspnext", "cape"],
+        Literal["graphcape", "capex", "swinv2", "cigpose", "rtmpose", "cspnext", "mmpose", "lifter", "cape"],
         typer.Argument(help="Whose checkpoint it is."),
     ],
     checkpoint: Annotated[Path, typer.Argument(metavar="IN", help="The published file, .pth or .safetensors.")],
@@ -51,9 +51,12 @@ def convert(
     """Rename the weights of a published model, all of them or none, and check that they fit.
 
     graphcape, capex, cigpose and rtmpose give a whole model, for cape test. swinv2 (supervised, or pretrained by
-    SimMIM) and cspnext (pretrained by mmpose) give a backbone, for cape train --backbone-weights. OUT says in its
-    header where it is from and which config it fits. cape takes a checkpoint of cape train and writes its matrices in
-    half precision, at half the size: so the weights that ship were made.
+    SimMIM) and cspnext (pretrained by mmpose) give a backbone, for cape train --backbone-weights. mmpose (its
+    SimpleBaseline, HRNet, ViTPose, RLE or integral regression) gives the network of a calibration, for cape train
+    --start-from. lifter takes SimpleBaseline, SemGCN, VideoPose3D or MixSTE, whichever IN is, and a --config that says
+    whose joints it knows: for cape lift and cape test. OUT says in its header where it is from and which config it
+    fits. cape takes a checkpoint of cape train and writes its matrices in half precision, at half the size: so the
+    weights that ship were made.
 
     CapeX's text encoder is left out: cape loads the published one itself. Where IN says that it was tuned, or where it
     is of another kind, IN is refused.
@@ -67,6 +70,7 @@ def convert(
 
     from cape.checkpoints import read_content, save_weights, tensors_of
     from cape.commands.console import say
+    from cape.commands.convert_lifter import write_lifter
     from cape.released import SOURCES, text_encoder
     from cape.released import convert as under_our_names
     from cape.runs import identity
@@ -76,6 +80,9 @@ def convert(
         _halve(checkpoint, out)
         return
     content = read_content(checkpoint, allow_pickle=allow_pickle)
+    if source == "lifter":
+        write_lifter(content, checkpoint, out, config=config, options=cfg_options or [], split=split)
+        return
     tensors = tensors_of(content, where=str(checkpoint))
     converted = under_our_names(source, tensors, where=str(checkpoint))
     options = _options(source, cfg_options or [])
@@ -251,7 +258,8 @@ def _say_use(source: str, out: Path, fit: Fit) -> None:
 
     options = "".join(f" --cfg-options {option}" for option in fit.options)
     if SOURCES[source].part:
-        say(f"Use it: cape train {fit.name}{options} --backbone-weights {out}")
+        flag = "--start-from" if SOURCES[source].part == "network" else "--backbone-weights"
+        say(f"Use it: cape train {fit.name}{options} {flag} {out}")
         return
     say(f"Use it: cape test {fit.name} {out}{options} --data FOLDER")
     if source == "capex":

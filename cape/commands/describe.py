@@ -43,17 +43,20 @@ def describe(
     """Count a model, nothing of which is computed or downloaded: as it is, and as the paper counts.
 
     Of a few-shot model, the support pictures and names of a prompt are encoded once; each further picture costs the
-    second block alone. Of a whole-body model, one person in one view is counted.
+    second block alone. Of a whole-body model, one person in one view is counted; of a lifter, one frame.
 
     Example: cape describe configs/cape_flf_split1.py --keypoints 17
     """
     import torch
 
-    from cape.commands.console import say
+    from cape.commands.console import print_table, say
+    from cape.commands.describe_lifting import lifting_json, lifting_summary, lifting_table
     from cape.complexity import describe as count
+    from cape.complexity_lifting import describe_lifting
     from cape.complexity_wholebody import describe_whole_body
     from cape.configuration import load_config, parse_options
     from cape.engine import make_model
+    from cape.models.lifting import Lifting
     from cape.models.wholebody import WholeBodyPose
 
     if json_file is not None:
@@ -64,10 +67,15 @@ def describe(
     given = {"keypoints": keypoints, "shots": shots, "text_tokens": text_tokens}
     asked = {name: value for name, value in given.items() if value is not None}
     if isinstance(model, WholeBodyPose):
-        _refuse(asked, config)
+        _refuse(asked, config, "a whole-body model")
         body = describe_whole_body(model)
         print_whole_body(body)
         lines, figures = whole_body_summary(body), whole_body_json(body)
+    elif isinstance(model, Lifting):
+        _refuse(asked, config, "a lifter")
+        lifter = describe_lifting(model)
+        print_table(*lifting_table(lifter))
+        lines, figures = lifting_summary(lifter), lifting_json(lifter)
     else:
         found = count(model, **{**PROMPT, **asked})
         print_complexity(found)
@@ -78,11 +86,11 @@ def describe(
         write_atomically(json_file, json.dumps({"command": invocation(), **figures}, indent=1) + "\n")
 
 
-def _refuse(asked: dict[str, int], config: str) -> None:
+def _refuse(asked: dict[str, int], config: str, kind: str) -> None:
     """No flag about a prompt goes with a model that takes none."""
     for name, value in asked.items():
         raise UsageError(
-            f"--{name.replace('_', '-')}", expected=f"none: {config} is a whole-body model, which takes no prompt",
+            f"--{name.replace('_', '-')}", expected=f"none: {config} is {kind}, which takes no prompt",
             got=str(value), fix="Leave it out.",
         )  # fmt: skip
 

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from cape.commands import invocation
 from cape.errors import UsageError
@@ -17,31 +17,41 @@ if TYPE_CHECKING:
 
 OF_PEOPLE = ("detections", "flip", "batch_size")
 """Parameters of `cape test` that only a whole-body model has a use for."""
-OF_BOTH = (
+OF_ALL = (
     *("annotations", "config", "checkpoint", "cfg_options", "allow_pickle"),
-    *("device", "workers", "json_file", "table_file"),
+    *("device", "json_file", "table_file"),
 )
-"""Those that mean the same to both kinds of model."""
+"""Those that mean the same to every kind of model."""
 
 
-def refuse(given: Mapping[str, object], command: Callable[..., None], *, people: bool) -> None:
+def refuse(
+    given: Mapping[str, object], command: Callable[..., None], *, kind: Literal["fewshot", "people", "lifting"]
+) -> None:
     """Refuse what was asked for and means nothing to the model.
 
     Args:
         given: The values of the command's parameters.
         command: `cape test`, whose defaults ask for nothing.
-        people: Whether the model is a whole-body one.
+        kind: Which page the model is.
 
     Raises:
         UsageError: Such a flag was given.
     """
     for name, parameter in inspect.signature(command).parameters.items():
-        if name in OF_BOTH or (name in OF_PEOPLE) == people or given[name] == parameter.default:
+        if name in OF_ALL or given[name] == parameter.default or _means(name, kind):
             continue
         annotation = get_args(parameter.annotation)[1]
         flag = (annotation.param_decls or [f"--{name.replace('_', '-')}"])[0]
-        kind = "a whole-body model" if people else "a few-shot model or a baseline"
-        raise UsageError("test", expected=f"flags that mean something to {kind}", got=flag, fix="Leave it out.")
+        names = {"people": "a whole-body model", "lifting": "a lifter", "fewshot": "a few-shot model or a baseline"}
+        expected = f"flags that mean something to {names[kind]}"
+        raise UsageError("test", expected=expected, got=flag, fix="Leave it out.")
+
+
+def _means(name: str, kind: str) -> bool:
+    """Whether a parameter means something to one kind of model."""
+    if kind == "lifting":
+        return name == "flip"
+    return name == "workers" or (name in OF_PEOPLE) == (kind == "people")
 
 
 def person_changes(

@@ -1,5 +1,6 @@
 """`cape predict`: the keypoints of a prompt on many pictures, in a file that annotation tools read."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +14,9 @@ from cape.files import check_writable
 
 if TYPE_CHECKING:
     from cape.commands.labelled import Labelled
-    from cape.commands.partial import Record
     from cape.predictor import Predictor
     from cape.prompting import Prompt
+    from cape.spatial import SpatialModel
 
 
 def predict(
@@ -49,6 +50,9 @@ def predict(
     human: Annotated[
         Path | None, typer.Option(help="A whole-body model, .safetensors: it finds what the prompt has of a person.")
     ] = None,
+    lift: Annotated[
+        Path | None, typer.Option(help="A lifter, .safetensors: poses in space, too, in OUT_3d.json, .png and .html.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     lossy: Annotated[bool, typer.Option("--lossy", help="Write what the format can hold.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT, and an unfinished run.")] = False,
@@ -63,16 +67,17 @@ def predict(
     whole of a picture that they do not list.
 
     While it runs, what it found stands in OUT.partial; after a kill the same command with --resume goes on from there.
-    A frame of a video is the picture clip.mp4#12. Scores are from 0 to 1, and not calibrated.
+    A frame of a video is the picture clip.mp4#12. Scores are from 0 to 1, and not calibrated. With --lift a person's
+    keypoints (COCO's 17 by name) become poses in space as well, as `cape lift` makes them; --least and --lenient count.
 
     Example: cape predict --prompt cat.prompt --source "cats/*.jpg" --out poses.json --draw overlays --least 0.3
     """
-    import hashlib
-
+    from cape import formats
     from cape.commands.console import say
     from cape.commands.labelled import Labelled
+    from cape.commands.lift import write_spatial
     from cape.commands.looking import Job
-    from cape.commands.partial import Partial
+    from cape.commands.partial import Partial, labels_of
     from cape.data.inputs import READABLE, left_out, names_of
     from cape.prompting import Prompt
     from cape.shipped import load
@@ -84,17 +89,10 @@ def predict(
     kind = category or prompt.stem
     _check_names([Path(file).relative_to(root).as_posix() for file in files], kind, loaded, format, lossy=lossy)
     _check_targets(out, draw, files, overwrite=overwrite)
+    spatial = None if lift is None else _lifter(lift, loaded, out, device=device, overwrite=overwrite)
     given = None if boxes is None else Labelled("--boxes", boxes, pictures=root)
     predictor = load(model, device=device, human=human)
-    asked = {
-        "prompt": hashlib.sha256(prompt.read_bytes()).hexdigest(),
-        "model": predictor.fingerprint,
-        "human": "" if predictor.human is None else predictor.human.fingerprint,
-        "source": str(Path(source).absolute()),
-        "boxes": "" if given is None else _digest(given),
-        "zoom": str(zoom),
-        "instances": f"{instances} above {sure}" if instances > 1 else "1",
-    }
+    asked = _run_of(predictor, prompt, given, source=source, zoom=zoom, instances=instances, sure=sure)
     path, count = out.with_name(f"{out.name}.partial"), len(loaded.skeleton)
     with Partial(path, asked, count=count, resume=resume, anew=overwrite) as partial:
         if partial.records:
@@ -115,7 +113,8 @@ def predict(
         )
         try:
             found = job.run(files)
-            _write(found, job.prompt, kind, out, format, least=least, lossy=lossy, overwrite=overwrite)
+            labels = labels_of(found, job.prompt, category=kind, least=least)
+            formats.write(labels, out, format, lossy=lossy, overwrite=overwrite)
         except (CapeError, KeyboardInterrupt):
             if partial.records:
                 say(f"Nothing is lost: {len(partial.records)} pictures stand in {path}. Add --resume to go on.")
@@ -124,9 +123,28 @@ def predict(
     if job.prompt.model != loaded.model:
         say(f"The prompt was made with another model, and compiled again with {predictor.name}.")
     job.report(found, out)
+    if spatial is not None:
+        write_spatial(labels, spatial, _spatial_name(out), least=0.0, sequence=False, lenient=lenient)
     unread = left_out(source)
     if unread:
         say(f"Left out: {unread}. cape reads {READABLE} and videos: convert them.")
+
+
+def _run_of(
+    predictor: "Predictor", prompt: Path, given: "Labelled | None", *, source: str, zoom: bool, instances: int,
+    sure: float,
+) -> dict[str, str]:  # fmt: skip
+    """What the poses of a run depend on: only the same run is gone on with."""
+    return {
+        "prompt": hashlib.sha256(prompt.read_bytes()).hexdigest(),
+        "model": predictor.fingerprint,
+        "scores": predictor.judge.fingerprint,
+        "human": "" if predictor.human is None else predictor.human.fingerprint,
+        "source": str(Path(source).absolute()),
+        "boxes": "" if given is None else _digest(given),
+        "zoom": str(zoom),
+        "instances": f"{instances} above {sure}" if instances > 1 else "1",
+    }
 
 
 def _compiled(predictor: "Predictor", prompt: "Prompt") -> "Prompt":
@@ -215,22 +233,24 @@ def _digest(given: "Labelled") -> str:
     return hashlib.sha256(repr(boxes).encode()).hexdigest()
 
 
-def _write(
-    found: "Sequence[Record]",
-    prompt: "Prompt",
-    category: str,
-    out: Path,
-    format: str,
-    *,
-    least: float,
-    lossy: bool,
-    overwrite: bool,
-) -> None:
-    from cape import formats
-    from cape.commands.partial import labels_of
+def _lifter(path: Path, prompt: "Prompt", out: Path, *, device: str, overwrite: bool) -> "SpatialModel":
+    """The lifter, after a look at whether it can take what the prompt finds.
 
-    labels = labels_of(found, prompt, category=category, least=least)
-    formats.write(labels, out, format, lossy=lossy, overwrite=overwrite)
+    Raises:
+        CapeError: It is none, its joints cannot be made of the keypoints, or there is something where its files go.
+    """
+    from cape.commands.lift import check_targets
+    from cape.data.joints import JointMap
+    from cape.spatial import SpatialModel
+
+    check_targets(_spatial_name(out), overwrite=overwrite)
+    model = SpatialModel.load(path, device=device)
+    JointMap(source=prompt.skeleton, target=model.skeleton)
+    return model
+
+
+def _spatial_name(out: Path) -> Path:
+    return out.with_name(f"{out.stem}_3d.json")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""`cape test`: evaluate a few-shot model on the official protocol, or a whole-body model on people."""
+"""`cape test`: evaluate a few-shot model on the official protocol, a whole-body model on people, a lifter on motion."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 from cape.commands import invocation, run
+from cape.commands.lifting import lifting_changes, score_lifting
 from cape.commands.persons import person_changes, refuse, score_people
 from cape.errors import UsageError
 from cape.files import check_writable, write_atomically
@@ -26,7 +27,7 @@ def test(
             "--annotations",
             "--data",
             help="Folder of the annotation files, the one above annotations/ and images/, or one COCO file; "
-            "of a whole-body model the folder that its config's paths are relative to.",
+            "of a whole-body model or a lifter the folder that its config's paths are relative to.",
         ),
     ],
     config: Annotated[
@@ -116,7 +117,7 @@ def test(
     flip: Annotated[
         bool | None,
         typer.Option(
-            "--flip/--no-flip", help="Of a whole-body model: the mirrored picture, too (default: its config)."
+            "--flip/--no-flip", help="Of a whole-body model or a lifter: mirrored, too (default: its config)."
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Of a whole-body model: people at once.")] = 32,
@@ -135,30 +136,38 @@ def test(
     is encoded once and each support set once, so a split costs its pictures, not its 60,000 pairs.
 
     With the config of a whole-body model (CIGPose, RTMPose): AP and AR over the people of the config's evaluation, for
-    the whole body and its parts.
+    the whole body and its parts. With a lifter's (SEAL-pose): errors of 3D poses and of their structure.
 
     Example: cape test cape_lite outputs/cape_lite_split1_seed0/checkpoints/best.safetensors --data mp100_mini
 
     Example: cape test --annotations mp100/annotations --baseline copy --split all
 
     Example: cape test cigpose_lite best.safetensors --data wholebody_mini --no-flip
+
+    Example: cape test lift_lite_simple_baseline best.safetensors --data pose3d_mini
     """
     given = dict(locals())
     from cape.commands.console import print_reports
     from cape.contenders import Facts, load_baselines, load_trained
     from cape.data.corruption import CLEAN, Corruption
+    from cape.lifters import load_lifting_model
     from cape.persons import load_people_model
 
     for target in (json_file, table_file, scores_file):
         if target is not None:
             check_writable(target)
-    if config is not None and _is_people(config, cfg_options):
-        refuse(given, test, people=True)
+    kind = "fewshot" if config is None else _kind(config, cfg_options)
+    refuse(given, test, kind=kind)
+    if config is not None and kind == "lifting":
+        lifts = lifting_changes(annotations, flip=flip, options=cfg_options)
+        lifter = load_lifting_model(config, checkpoint, lifts, allow_pickle=allow_pickle, device=device)
+        score_lifting(lifter, json_file=json_file, table_file=table_file)
+        return
+    if config is not None and kind == "people":
         changes = person_changes(annotations, detections=detections, flip=flip, options=cfg_options)
         loaded = load_people_model(config, checkpoint, changes, allow_pickle=allow_pickle, device=device)
         score_people(loaded, batch_size=batch_size, workers=workers, json_file=json_file, table_file=table_file)
         return
-    refuse(given, test, people=False)
     _check_flags(config, baseline, corrupt, rate, text_pack=text_pack, more=bool(cfg_options or allow_pickle))
     damage = CLEAN if corrupt is None else Corruption(kind=corrupt, rate=0.25 if rate is None else rate)
     facts, entries = Facts(held_out=held_out), []
@@ -195,12 +204,11 @@ def test(
     _write(reports, kept, json_file=json_file, table_file=table_file, scores_file=scores_file)
 
 
-def _is_people(config: str, options: list[str] | None) -> bool:
-    """Whether a config is a whole-body model's."""
-    from cape.configuration import load_config, parse_options
-    from cape.persons import is_people
+def _kind(config: str, options: list[str] | None) -> Literal["fewshot", "people", "lifting"]:
+    """Which page a config's model is."""
+    from cape.configuration import kind_of, load_config, parse_options
 
-    return is_people(load_config(config, parse_options(options or [])))
+    return kind_of(load_config(config, parse_options(options or [])))
 
 
 def _check_flags(

@@ -5,6 +5,10 @@ One JSON file each, in `annotations/skeletons`: `coco_wholebody` (133 keypoints,
 CIGPose's official configs (specification §6; the paper's appendix gives CrowdPose 17 keypoints, code and data 14).
 Comments there exchange left and right; here a group is named for the side that it lies on, the person's.
 
+Those that are lifted to three dimensions are trees (SEAL-pose's specification, §8): `human36m` (17 joints) and
+`human36m_16` (without the nose), `cmu17` (the same with a neck for a nose), `mpi_inf_3dhp` (17) and `h3wb` (133, the
+names of `coco_wholebody`). Their pelvis is a joint, but for `h3wb`.
+
     names    K texts
     edges    pairs of 0-based indices
     swap     pairs that a mirror exchanges                                           (optional)

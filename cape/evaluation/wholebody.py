@@ -2,7 +2,7 @@
 
 The score of a person is the box's times the mean of the keypoint scores above 0.2; of two people whose object keypoint
 similarity is above 0.9 the better stays (specification §5). Every part of the whole body is ranked by this one score,
-though a file may hold a score for each part, which the evaluation code would prefer.
+unless a sample brings scores of its own, one for the whole and one for each part (specification of CCNet, §3.7).
 
 Four readings of the evaluation code, xtcocotools, which the official figures have, too: the area of a part is the
 whole person's; the area of a prediction, by which AP(M) and AP(L) pass over what is not of their size, is the extent of
@@ -24,7 +24,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 
 from cape import compat
-from cape.data.skeletons import read_sigmas
+from cape.data.skeletons import read_regions, read_sigmas
 from cape.errors import AnnotationError, DataError, UsageError
 from cape.registry import METRICS
 
@@ -60,6 +60,8 @@ class KeypointAP(BaseMetric):
 
     A sample has `id` (of two with the same one counts), `img_id`, `pred_instances` with `keypoints` [1, K, 2] in pixels
     of the picture and `keypoint_scores` [1, K], and `gt_instances` with the `bbox_scores` and `bbox_scales` of the box.
+    `pred_instances` may have `part_scores` [1, P], in the order of `scored_parts`: they rank as they stand, instead of
+    the box's score times a mean, the first the whole person and who stays of two alike, the others their parts.
 
     Args:
         kind: Which definition.
@@ -99,10 +101,11 @@ class KeypointAP(BaseMetric):
             points, scores = _numbers(found["keypoints"]), _numbers(found["keypoint_scores"])
             lost = ~(np.isfinite(points).all(-1) & np.isfinite(scores))
             points[lost], scores[lost] = _NOWHERE, 0.0  # what is not finite is a miss
+            own = {"part_scores": _numbers(found["part_scores"])} if "part_scores" in found else {}
             prediction = {
                 "id": int(sample["id"]),
                 "img_id": int(sample["img_id"]),
-                "pred_instances": {"keypoints": points, "keypoint_scores": scores},
+                "pred_instances": {"keypoints": points, "keypoint_scores": scores, **own},
                 "gt_instances": {key: _numbers(box[key]) for key in ("bbox_scores", "bbox_scales")},
             }
             self.results.append(prediction)
@@ -111,7 +114,8 @@ class KeypointAP(BaseMetric):
         """The figures.
 
         Raises:
-            DataError: There are no predictions, or of pictures that the annotation file does not have.
+            DataError: There are no predictions, or of pictures that the annotation file does not have; or scores of
+                parts that some have and others have not, that are too few or too many, or not finite.
             UsageError: No annotation file is known.
             AnnotationError: The file is missing or is not one of this kind.
         """
@@ -127,6 +131,34 @@ class KeypointAP(BaseMetric):
 def _numbers(values: Any) -> np.ndarray:
     """A copy, off the GPU."""
     return np.array(values.detach().cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64)
+
+
+def scored_parts(kind: str) -> tuple[str, ...]:
+    """What `part_scores` of a sample are of, in order: the whole, and of the whole body its parts.
+
+    Args:
+        kind: `coco_wholebody`, `coco` or `crowdpose`.
+    """
+    return ("whole", *read_regions(kind)) if kind == "coco_wholebody" else ("whole",)
+
+
+def _own_scores(samples: list[dict[str, Any]], kind: str) -> dict[int, dict[str, float]]:
+    """The scores that samples bring, by their id and by part; none if none brings any."""
+    found = [each["pred_instances"].get("part_scores") for each in samples]
+    if all(each is None for each in found):
+        return {}
+    names = scored_parts(kind)
+    for sample, scores in zip(samples, found, strict=True):
+        if scores is None or np.shape(scores) != (1, len(names)) or not np.isfinite(scores).all():
+            got = "none" if scores is None else f"shape {np.shape(scores)}: {np.asarray(scores).ravel()[:8].tolist()}"
+            raise DataError(
+                f"part scores of prediction {sample['id']}", got=got,
+                expected=f"{len(names)} finite numbers: {', '.join(names)}", fix="Give them to every prediction.",
+            )  # fmt: skip
+    return {
+        each["id"]: dict(zip(names, scores[0].tolist(), strict=True))
+        for each, scores in zip(samples, found, strict=True)
+    }
 
 
 def figures_of(
@@ -146,6 +178,7 @@ def figures_of(
     compat.load_mmpose()
     from cape.evaluation.oks import METRIC_OF
 
+    own = _own_scores(samples, kind)
     if not annotations.is_file():
         raise AnnotationError(
             str(annotations), expected="an annotation file", got="no such file", fix="Check the path."
@@ -168,6 +201,12 @@ def figures_of(
             )  # fmt: skip
         sigmas = read_sigmas(kind)
         metric.dataset_meta = {"dataset_name": kind, "num_keypoints": len(sigmas), "sigmas": sigmas}
+        if own:  # mmpose then takes what stands as the box's for the person's score
+            metric.score_mode, metric.part_scores = "bbox", own
+            samples = [
+                {**each, "gt_instances": {**each["gt_instances"], "bbox_scores": np.array([own[each["id"]]["whole"]])}}
+                for each in samples
+            ]
         metric.process([], samples)
         found = metric.compute_metrics(metric.results)
     figures = {name: math.nan if value < 0 else float(value) for name, value in found.items()}

@@ -12,10 +12,13 @@ from cape.losses.counterfactual import counterfactual_loss, counterfactual_point
 from cape.losses.decision import decision_loss
 from cape.losses.fusion import fusion_losses
 from cape.losses.heatmap import heatmap_loss
+from cape.losses.lifting import bone_losses, motion_losses, place_loss
 from cape.losses.offset import offset_loss
 from cape.losses.simcc import simcc_loss
+from cape.losses.structural import margin_loss, ordered_loss, ranking_loss, score_loss, slope_penalty, window_loss
 
 __all__ = [
+    "bone_losses",
     "branch_losses",
     "cell_loss",
     "confidence_loss",
@@ -25,9 +28,17 @@ __all__ = [
     "decision_loss",
     "fusion_losses",
     "heatmap_loss",
+    "margin_loss",
     "matching_losses",
+    "motion_losses",
     "offset_loss",
+    "ordered_loss",
+    "place_loss",
     "presence_loss",
+    "ranking_loss",
     "refinement_losses",
+    "score_loss",
     "simcc_loss",
+    "slope_penalty",
+    "window_loss",
 ]

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
+from cape.data.skeletons import read_sigmas
 from cape.errors import DataError, UsageError
 from cape.evaluation.aggregation import Rule, aggregate
 from cape.evaluation.targets import Similarity, SoftlyWithin, Target, Within
@@ -35,8 +36,14 @@ class Verdict(NamedTuple):
     """Expected accuracy of each keypoint; 0 where none was asked for."""
     presence: Float[Tensor, "B K"]
     """Probability that the picture shows it."""
-    confidence: Float[Tensor, "B"]
-    """Expected accuracy of the pose: that of its keypoints, weighed by their presence."""
+    mask: Bool[Tensor, "B K"]
+    """Keypoints that were asked for."""
+
+    def confidence(self, rule: Rule = "soft") -> Float[Tensor, "B"]:
+        """Expected accuracy of the poses, of those of which nothing was asked 0; see `evaluation.aggregation`."""
+        told = (each.double().cpu().numpy() for each in (self.scores, self.presence))
+        pose = np.nan_to_num(aggregate(*told, rule=rule, asked=self.mask.cpu().numpy()))
+        return torch.from_numpy(pose).to(self.scores)
 
 
 @MODELS.register_module()
@@ -44,12 +51,12 @@ class CalibratedPose(BaseModel):
     """CCNet around any pose network.
 
     Args:
-        network: The page whose answers are judged; it is frozen.
+        network: The page whose answers are judged, or how to build it; it is frozen.
         reader: Which part of it to look at, see `models.readers`.
         head: Judges; its sizes are filled in. See `models.heads.confidence`.
         metric: What a confidence is the expectation of: similarity, or being near enough; see `evaluation.targets`.
         threshold: Of "pck" and "soft_pck".
-        sigmas: Of "oks": COCO's, or one for all categories.
+        sigmas: Of "oks": a skeleton's by its name ("coco_wholebody"), one a keypoint, or one for all categories.
         loss: How confidence is learnt, see `confidence_loss`.
         presence_weight: λ of Eq. 22.
         aggregation: How keypoints make up the pose's confidence, see `evaluation.aggregation`.
@@ -64,19 +71,19 @@ class CalibratedPose(BaseModel):
     def __init__(
         self,
         *,
-        network: dict,
+        network: dict | nn.Module,
         reader: dict,
         head: dict,
         metric: Metric = "pck",
         threshold: float = 0.2,
-        sigmas: Sequence[float] | float = 0.08,
+        sigmas: str | Sequence[float] | float = 0.08,
         loss: Regression = "squared",
         presence_weight: float = 0.02,
         aggregation: Rule = "soft",
     ) -> None:
         super().__init__()
         targets: dict[str, Callable[[], Target]] = {
-            "oks": lambda: Similarity(sigmas=np.asarray(sigmas, dtype=np.float64)),
+            "oks": lambda: Similarity(sigmas=_sigmas(sigmas)),
             "pck": lambda: Within(threshold=threshold),
             "soft_pck": lambda: SoftlyWithin(threshold=threshold),
         }
@@ -84,7 +91,8 @@ class CalibratedPose(BaseModel):
         self.loss: Regression = loss
         self.presence_weight = presence_weight
         self.aggregation: Rule = aggregation
-        self.network = MODELS.build(network).requires_grad_(False).eval()
+        built = network if isinstance(network, nn.Module) else MODELS.build(network)
+        self.network: Any = built.requires_grad_(False).eval()
         self.reader = MODELS.build(reader)
         sizes = {
             "keypoints": self.reader.keypoints_of(self.network),
@@ -118,7 +126,8 @@ class CalibratedPose(BaseModel):
             return self.losses(self.head(evidence), evidence.mask, outcome)
         if mode == "predict":
             verdict = self.judge((evidence,))
-            fields = (verdict.scores, verdict.presence, verdict.confidence, *outcome, evidence.mask, group, row)
+            pose = verdict.confidence(self.aggregation)
+            fields = (verdict.scores, verdict.presence, pose, *outcome, evidence.mask, group, row)
             return [Judged(*each) for each in zip(*(field.cpu() for field in fields), strict=True)]
         return self.head(evidence)
 
@@ -135,7 +144,7 @@ class CalibratedPose(BaseModel):
         return self.reader(self.network, *batch, **named)
 
     def observe(self, reading: Reading) -> Observation:
-        """What can be learnt from an answer whose truth is known; feature maps are kept for heads that read them.
+        """What can be learnt from an answer whose truth is known; of feature maps what the head reads is kept.
 
         Raises:
             DataError: A size that is not positive.
@@ -144,26 +153,48 @@ class CalibratedPose(BaseModel):
         places = (each.double().cpu().numpy() for each in (reading.points, reading.truth, reading.size))
         accuracy = torch.from_numpy(self.target(*places)).float().to(counts.device) * counts
         outcome, evidence = Outcome(accuracy, counts, reading.known), reading.evidence[0]
-        if not self.head.reads_maps:
-            evidence = evidence._replace(feature=evidence.feature[:, :0])
+        evidence = evidence._replace(feature=self.head.condensed(evidence.feature))
         return Observation(evidence, outcome, reading.group, reading.row)
 
     @torch.no_grad()
-    def judge(self, views: Sequence[Evidence]) -> Verdict:
+    def judge(self, views: Sequence[Evidence], mirror: Int64[Tensor, "K"] | None = None) -> Verdict:
         """How far an answer can be trusted.
 
         Args:
             views: Its evidence, `Reading.evidence`; with a mirrored view the mean of both.
+            mirror: `Reading.mirror`: the mirrored view is judged as it is, then left and right are exchanged back.
+
+        Raises:
+            DataError: The head says something that is not a number, because there is one in the evidence.
         """
         heard = [self.head(evidence) for evidence in views]
+        if not all(each.isfinite().all() for found in heard for each in found):
+            raise DataError(
+                "confidence", expected="finite evidence and weights", got="some that are NaN or infinite",
+                fix="Check the pictures, and the weights of network and head.",
+            )  # fmt: skip
+        if mirror is not None:
+            heard[1:] = [Confidence(*(each[:, mirror] for each in found)) for found in heard[1:]]
         scores = torch.stack([self.recalibrated(each.accuracy.sigmoid()) for each in heard]).mean(dim=0)
         presence = torch.stack([each.presence.sigmoid() for each in heard]).mean(dim=0)
         mask = views[0].mask
-        told = (each.double().cpu().numpy() for each in (scores, presence))
-        pose = np.nan_to_num(aggregate(*told, rule=self.aggregation, asked=mask.cpu().numpy()))
-        return Verdict(scores * mask, presence * mask, torch.from_numpy(pose).to(scores))
+        return Verdict(scores * mask, presence * mask, mask)
 
-    def recalibrated(self, accuracy: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
+    @torch.no_grad()
+    def told(self, seen: Observation) -> tuple[Float[np.ndarray, "N"], Float[np.ndarray, "N"]]:
+        """What the head says of all labelled keypoints, before `knots`, and what is true of them."""
+        was, device = self.training, self.knots.device
+        self.eval()
+        heard = []
+        for start in range(0, len(seen.row), 1024):
+            some = (each[start : start + 1024].to(device) for each in seen.evidence)
+            evidence = Evidence(*(each.float() if each.is_floating_point() else each for each in some))
+            heard.append(self.head(evidence).accuracy.sigmoid().cpu())
+        self.train(was)
+        counts = seen.outcome.labelled & seen.evidence.mask
+        return torch.cat(heard)[counts].double().numpy(), seen.outcome.accuracy[counts].double().numpy()
+
+    def recalibrated(self, accuracy: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
         """The curve of `knots`, linear between them."""
         place = accuracy * (KNOTS - 1)
         below = place.floor().clamp(max=KNOTS - 2).long()
@@ -171,7 +202,7 @@ class CalibratedPose(BaseModel):
         return low + (high - low) * (place - below)
 
     @torch.no_grad()
-    def recalibrate(self, knots: Sequence[float] | Float[Tensor, "M"]) -> None:
+    def recalibrate(self, knots: Float[Tensor, "_"]) -> None:
         """Tell another curve's values from now on.
 
         Args:
@@ -180,12 +211,12 @@ class CalibratedPose(BaseModel):
         Raises:
             UsageError: They are not.
         """
-        curve = torch.as_tensor(knots, dtype=self.knots.dtype, device=self.knots.device)
+        curve = knots.to(self.knots)
         bad = curve.shape != self.knots.shape or not curve.isfinite().all()
         if bad or (curve.diff() < 0).any() or curve.min() < 0 or curve.max() > 1:
             raise UsageError(
                 "recalibrate", expected=f"{KNOTS} rising values from 0 to 1", got=f"{tuple(curve.shape)}",
-                fix="Take them from `calibration.isotonic`.",
+                fix="Fit them with `evaluation.recalibration.fit_isotonic`.",
             )  # fmt: skip
         self.knots.copy_(curve)
 
@@ -204,5 +235,11 @@ class CalibratedPose(BaseModel):
             )
         rates = [outcome.accuracy[labelled].mean(), outcome.labelled[known].float().mean()]
         biases = torch.stack(rates).clamp(0.01, 0.99).logit()
-        *_, last = (each for each in self.head.modules() if isinstance(each, torch.nn.Linear))
+        *_, last = (each for each in self.head.modules() if isinstance(each, nn.Linear))
         last.bias.copy_(biases.to(last.bias).repeat(len(last.bias) // 2))
+
+
+def _sigmas(given: str | Sequence[float] | float) -> Float[np.ndarray, "_"] | float:
+    if isinstance(given, str):
+        return np.asarray(read_sigmas(given), dtype=np.float64)
+    return float(given) if isinstance(given, float | int) else np.asarray(given, dtype=np.float64)

@@ -159,3 +159,38 @@ def test_regions_that_do_not_fit(tmp_path, refused, members):
     path.write_text(json.dumps({**BODY, "regions": {"odd": members}}))
     with refused(SkeletonError, "'odd'"):
         read_regions(path)
+
+
+# SEAL-pose's specification §3.1 and §8: joints, edges, the longest way between two, pairs of sides.
+LIFTED = {
+    "human36m": (17, 16, 8, 6),
+    "human36m_16": (16, 15, 8, 6),
+    "cmu17": (17, 16, 8, 6),
+    "mpi_inf_3dhp": (17, 16, 8, 6),
+    "h3wb": (133, 132, 16, 61),
+}
+
+
+@pytest.mark.parametrize("name", LIFTED)
+def test_skeletons_that_are_lifted_are_trees_of_the_specifications_size(name):
+    skeleton = read_skeleton(name)
+    joints, edges, hops, swaps = LIFTED[name]
+    adjacency = skeleton.adjacency().astype(float) + np.eye(joints)
+    reached = [np.linalg.matrix_power(adjacency, steps) > 0 for steps in (hops - 1, hops)]
+    assert (len(skeleton), len(skeleton.edges), len(skeleton.swap)) == (joints, edges, swaps)
+    assert reached[1].all()
+    assert not reached[0].all()
+    mirror = skeleton.mirror()
+    assert (adjacency[np.ix_(mirror, mirror)] == adjacency).all()
+    sides = [{"left": "right", "right": "left"}.get(each.split("_")[0], "") for each in skeleton.names]
+    for a, b in skeleton.swap:
+        if sides[a]:
+            assert skeleton.names[b] == skeleton.names[a].replace(sides[b], sides[a], 1)
+
+
+def test_sixteen_joints_are_seventeen_without_the_nose():
+    whole, less = read_skeleton("human36m"), read_skeleton("human36m_16")
+    assert less.names == tuple(name for name in whole.names if name != "nose")
+    named = {tuple(whole.names[joint] for joint in edge) for edge in whole.edges}
+    assert {tuple(less.names[joint] for joint in edge) for edge in less.edges} - named == {("thorax", "head")}
+    assert read_skeleton("h3wb").names == read_skeleton("coco_wholebody").names

@@ -49,6 +49,7 @@ def test_scores_that_are_no_probabilities_are_ranked_all_the_same(sample):
     confidence, truth = sample
     logits, plain = figures(10 * confidence - 3, truth), figures(confidence, truth)
     assert all(np.isnan(logits[name]) for name in PROBABILITIES)
+    assert np.isnan(figures(confidence - 0.5, truth)["ECE"]) and np.isnan(figures(confidence + 0.5, truth)["ECE"])
     same = [name for name in plain if name not in PROBABILITIES]
     assert [logits[name] for name in same] == pytest.approx([plain[name] for name in same])
 
@@ -105,6 +106,8 @@ def test_the_occlusion_curve_by_hand():
     found = occlusion_curve(sizes, confidence, np.array([[1.0, 0.6], [0.5, 0.5], [0.0, 0.2]]))
     assert found.confidence == pytest.approx([0.8, 0.6, 0.2]) and found.truth == pytest.approx([0.8, 0.5, 0.1])
     assert 0.98 < found.pearson < 1
+    swapped = occlusion_curve(sizes, confidence + np.array([0.4, -0.4]), np.array([[1.0, 0.6], [0.5, 0.5], [0.0, 0.2]]))
+    assert swapped.pearson == pytest.approx(found.pearson), "of the means: instances differ for other reasons"
     assert np.isnan(occlusion_curve(sizes, np.ones((3, 2)), confidence).pearson)
 
 

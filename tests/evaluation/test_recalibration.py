@@ -53,6 +53,8 @@ def test_the_isotonic_fit_by_hand():
     curve = fit_isotonic(scores, np.array([0.0, 0.6, 0.4, 0.5, 0.8, 1.0]), minimum=1)
     # 0.6 falls to 0.4 and 0.5: pooled; the two at 0.5 are one knot
     assert curve.scores.tolist() == [0.1, 0.2, 0.4, 0.5] and curve.values == pytest.approx([0, 0.5, 0.5, 0.9])
+    heavy = fit_isotonic(np.array([0.1, 0.1, 0.1, 0.2]), np.array([1.0, 1.0, 1.0, 0.0]), minimum=1)
+    assert heavy.values == pytest.approx([0.75, 0.75])
     assert curve.apply(np.array([0.0, 0.15, 0.3, 0.45, 2.0])) == pytest.approx([0, 0.25, 0.5, 0.7, 0.9], abs=1e-4)
     assert curve.apply(np.zeros((2, 0))).shape == (2, 0) and curve.apply(np.zeros((2, 3))).shape == (2, 3)
     constant = fit_isotonic(np.full(4, 0.3), np.array([0.0, 1.0, 1.0, 1.0]), minimum=1)

@@ -34,6 +34,8 @@ def test_the_fit_finds_width_and_centre_of_any_height():
         assert found.spread == pytest.approx(WIDTHS, rel=1e-4) and found.centre == pytest.approx(PLACES, abs=1e-3)
     found = fitted(rendered(noise=0.01), window=3)
     assert found.spread == pytest.approx(WIDTHS, rel=0.05) and np.abs(found.centre - PLACES).max() < 0.2
+    # far cells, mostly noise, count little
+    assert fitted(rendered(noise=0.01), window=8).spread == pytest.approx(WIDTHS, rel=0.15)
     assert fitted(rendered().astype(np.float32), window=4).spread == pytest.approx(WIDTHS, rel=1e-3)
 
 
@@ -44,6 +46,16 @@ def test_moments_of_a_wide_and_of_a_narrow_window():
     gauss = np.exp(-(x**2 + y**2) / 32)[None, None]
     shares = [moments(gauss, window=window).spread.item() ** 2 / 16 for window in (8, 12)]
     assert shares == pytest.approx([0.82, 0.98], abs=0.01)  # as the docstring says
+
+
+def test_a_window_over_the_border_holds_nothing_beyond_it():
+    y, x = np.mgrid[:20, :20].astype(float)
+    corner = np.exp(-((x - 1) ** 2 + (y - 18.5) ** 2) / 8)[None, None]
+    found = fitted(corner, window=5)
+    assert found.spread.item() == pytest.approx(2) and found.centre[0, 0] == pytest.approx([1, 18.5])
+    edge = np.zeros((1, 1, 9, 9))
+    edge[0, 0, 4, 0] = 1.0
+    assert moments(edge, window=3).spread.item() == 0
 
 
 def test_three_ways_to_the_same_spread():

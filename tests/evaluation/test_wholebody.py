@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 
 from cape.data.skeletons import read_regions, read_sigmas
 from cape.errors import AnnotationError, DataError, UsageError
-from cape.evaluation.wholebody import MAIN, KeypointAP, figures_of, table_of
+from cape.evaluation.wholebody import MAIN, KeypointAP, figures_of, scored_parts, table_of
 from cape.registry import METRICS
 
 KEYS = dict(zip(("body", "foot", "face", "left_hand", "right_hand"), COUNTS, strict=True))
@@ -36,10 +36,10 @@ def person_score(prediction):
     return float(prediction["gt_instances"]["bbox_scores"][0] * (good.mean() if len(good) else 0))
 
 
-def suppress(predictions, sigmas):
+def suppress(predictions, sigmas, score=person_score):
     """Of two people in one picture more alike than 0.9, the better stays; their areas are the crops'."""
     kept = []
-    for each in sorted(predictions, key=person_score, reverse=True):
+    for each in sorted(predictions, key=score, reverse=True):
         points, area = each["pred_instances"]["keypoints"][0], each["gt_instances"]["bbox_scales"].prod()
         alike = [
             np.exp(
@@ -55,7 +55,7 @@ def suppress(predictions, sigmas):
     return kept
 
 
-def by_pycocotools(content, predictions, members, sigmas, keys):
+def by_pycocotools(content, predictions, members, sigmas, keys, *, score=person_score):
     """pycocotools on one part: its keypoints as if they were all, with the whole person's area and score."""
     people = []
     for record in content["annotations"]:
@@ -71,7 +71,7 @@ def by_pycocotools(content, predictions, members, sigmas, keys):
             extents.append(np.ptp(points[:17], axis=0).prod())  # the whole person's, by the body's keypoints
             found.append({
                 "image_id": each["img_id"], "category_id": 1, "keypoints": numbers.ravel().tolist(),
-                "score": person_score(each),
+                "score": score(each),
             })  # fmt: skip
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
@@ -266,3 +266,62 @@ def test_the_main_figures_and_the_table(tmp_path):
     heads, rows = table_of(crowd, name="model")
     assert heads[4:] == ["AP(easy)", "AP(medium)", "AP(hard)", "AR"]
     assert rows == [["model", "50.0", "75.0", "25.0", "100.0", "50.0", "0.0", "-"]]
+
+
+def with_scores(predictions, scores):
+    return [
+        {**each, "pred_instances": {**each["pred_instances"], "part_scores": row[None]}}
+        for each, row in zip(predictions, scores, strict=True)
+    ]
+
+
+def test_the_parts_are_ranked_by_their_own_scores(tmp_path):
+    """Against pycocotools given those scores; the whole and its suppression go by the first."""
+    files = write_people(tmp_path, images=12)
+    predictions = noisy(files.content, sigma=1.0, detections=2)
+    near = np.random.default_rng(4).normal(0, 0.2, (12, 133, 2))
+    predictions += [
+        sample(24 + i, each["img_id"], each["pred_instances"]["keypoints"][0] + near[i], np.ones(133))
+        for i, each in enumerate(predictions[::2])
+    ]
+    scores = np.random.default_rng(3).normal(0, 1, (36, 6))
+    path, sigmas, keys = tmp_path / "people.json", read_sigmas("coco_wholebody"), list(KEYS.values())
+    found = figures_of(with_scores(predictions, scores), kind="coco_wholebody", annotations=path)
+    assert scored_parts("coco_wholebody") == ("whole", "body", "foot", "face", "left_hand", "right_hand")
+    plain = figures_of(predictions, kind="coco_wholebody", annotations=path)
+    parts = {"": range(133), **{f"{part}/": members for part, members in read_regions("coco_wholebody").items()}}
+
+    own = {each["id"]: row for each, row in zip(predictions, scores, strict=True)}
+    kept = suppress(predictions, sigmas, score=lambda each: own[each["id"]][0])
+    assert len(kept) <= 24, "of twins one stays"
+    for column, (prefix, members) in enumerate(parts.items()):
+        score = [float(own[each["id"]][column]) for each in kept]
+        ranks = {each["id"]: value for each, value in zip(kept, score, strict=True)}
+        reference = by_pycocotools(files.content, kept, members, sigmas, keys, score=lambda each: ranks[each["id"]])  # noqa: B023
+        assert_equal(found, reference, prefix)
+        assert found[f"{prefix}AP"] != plain[f"{prefix}AP"]
+    same = figures_of(with_scores(predictions, np.repeat(scores[:, :1], 6, axis=1)), kind="coco_wholebody",
+                      annotations=path)  # fmt: skip
+    assert same["AP"] == found["AP"] and same["face/AP"] != found["face/AP"]
+
+
+def test_part_scores_through_the_metric_and_of_coco(tmp_path, refused):
+    files = write_people(tmp_path, images=12)
+    predictions = with_scores(noisy(files.content, sigma=1.5), np.random.default_rng(3).random((12, 6)))
+    path = tmp_path / "people.json"
+    metric = KeypointAP(annotations=str(path))
+    metric.process([], predictions)
+    assert metric.compute_metrics(metric.results) == figures_of(predictions, kind="coco_wholebody", annotations=path)
+    for spoil in (np.zeros((1, 5)), np.full((1, 6), np.nan), None):
+        spoilt = [*predictions[:-1], {**predictions[-1], "pred_instances": dict(predictions[-1]["pred_instances"])}]
+        spoilt[-1]["pred_instances"]["part_scores"] = spoil
+        with refused(DataError, "prediction 11", "6 finite numbers"):
+            figures_of(spoilt, kind="coco_wholebody", annotations=path)
+    files = write_people(tmp_path, images=12, whole=False)
+    predictions = noisy(files.content, sigma=3.0)
+    plain = figures_of(predictions, kind="coco", annotations=path)
+    truth = [person_score(each) for each in predictions]
+    same = figures_of(with_scores(predictions, np.array(truth)[:, None]), kind="coco", annotations=path)
+    assert same == plain
+    other = figures_of(with_scores(predictions, -np.array(truth)[:, None]), kind="coco", annotations=path)
+    assert other["AR"] == plain["AR"] and other["AP"] != plain["AP"]

@@ -1,4 +1,4 @@
-"""Visual encoder: any timm network as one feature map. The one place that knows timm."""
+"""Visual encoder: any timm network as one feature map. The one place that knows timm, but for `plain`."""
 
 import hashlib
 from importlib import metadata

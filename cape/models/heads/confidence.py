@@ -32,8 +32,6 @@ class GapHead(nn.Module):
         cues: Not used.
     """
 
-    reads_maps = True
-
     def __init__(self, *, keypoints: int | None = 17, channels: int = 2048, width: int = 0, cues: int = 0) -> None:
         super().__init__()
         del width, cues
@@ -43,6 +41,11 @@ class GapHead(nn.Module):
     def forward(self, evidence: Evidence) -> Confidence:
         """Confidence of each keypoint."""
         return _both(self.out(evidence.feature.mean(dim=(-2, -1))).unflatten(-1, (-1, 2)))
+
+    @staticmethod
+    def condensed(feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C 1 1"]:
+        """What of a map it is enough to keep: its mean."""
+        return feature.mean(dim=(-2, -1), keepdim=True)
 
 
 @MODELS.register_module()
@@ -61,8 +64,6 @@ class SpatialHead(nn.Module):
         cells: Rows and columns that the map is pooled to.
     """
 
-    reads_maps = True
-
     def __init__(
         self, *, keypoints: int | None = 17, channels: int = 256, width: int = 0, cues: int = 0, inner: int = 64,
         cells: tuple[int, int] = (32, 24),
@@ -79,8 +80,12 @@ class SpatialHead(nn.Module):
 
     def forward(self, evidence: Evidence) -> Confidence:
         """Confidence of each keypoint."""
-        pooled = F.adaptive_avg_pool2d(self.narrow(evidence.feature), self.cells)
+        pooled = self.narrow(self.condensed(evidence.feature))
         return _both(self.out(self.trunk(pooled).mean(dim=(-2, -1))).unflatten(-1, (-1, 2)))
+
+    def condensed(self, feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
+        """What of a map it is enough to keep: means over its cells, which a 1 x 1 convolution may follow or precede."""
+        return F.adaptive_avg_pool2d(feature, self.cells)
 
 
 @MODELS.register_module()
@@ -90,13 +95,11 @@ class TokenHead(nn.Module):
     Args:
         keypoints: K of a fixed skeleton, each with a bias of its own; None: categories are unknown, nothing is.
         channels: Not used.
-        width: D of the tokens; 0 without.
+        width: D of the tokens; 0 without, or to judge by cues alone.
         cues: E of the cues; 0 without.
         hidden: Width of a layer between; 0 for none (the paper's).
         context: The keypoint also sees the mean of the pose's cues, which tell of the pose as a whole.
     """
-
-    reads_maps = False
 
     def __init__(
         self, *, keypoints: int | None = None, channels: int = 0, width: int = 256, cues: int = 0, hidden: int = 0,
@@ -110,9 +113,14 @@ class TokenHead(nn.Module):
 
     def forward(self, evidence: Evidence) -> Confidence:
         """Confidence of each keypoint."""
-        tokens = evidence.tokens if self.norm is None else self.norm(evidence.tokens)
+        tokens = evidence.tokens[..., :0] if self.norm is None else self.norm(evidence.tokens)
         told = self.judge(tokens, evidence.cues, evidence.mask)
         return _both(told if self.bias is None else told + self.bias)
+
+    @staticmethod
+    def condensed(feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 0 H W"]:
+        """Of a map, nothing."""
+        return feature[:, :0]
 
 
 @MODELS.register_module()
@@ -127,8 +135,6 @@ class SampledHead(nn.Module):
         hidden: Width of a layer between; 0 for none.
         context: As for `TokenHead`.
     """
-
-    reads_maps = True
 
     def __init__(
         self, *, keypoints: int | None = None, channels: int = 256, width: int = 0, cues: int = 0, hidden: int = 64,
@@ -148,6 +154,11 @@ class SampledHead(nn.Module):
         mean = feature.mean(dim=(-2, -1))[:, None].expand_as(there)
         told = self.judge(self.norm(torch.cat([there, mean], dim=-1)), evidence.cues, evidence.mask)
         return _both(told if self.bias is None else told + self.bias)
+
+    @staticmethod
+    def condensed(feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """All of a map: keypoints may be anywhere."""
+        return feature
 
 
 class _Judge(nn.Module):
@@ -172,7 +183,7 @@ class _Judge(nn.Module):
     def forward(
         self, vector: Float[Tensor, "B K D"], cues: Float[Tensor, "B K E"], mask: Bool[Tensor, "B K"]
     ) -> Float[Tensor, "B K 2"]:
-        if self.scale is not None:
+        if self.scale is not None:  # else the head was built not to look at them
             cues = self._scaled(self.scale, cues, mask)
             vector = torch.cat([vector, cues], dim=-1)
         if self.context:

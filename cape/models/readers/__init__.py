@@ -7,6 +7,8 @@ or None. The network is of the kind that the reader says; it is used through its
 """
 
 from cape.models.readers.fewshot import FewShotReader
+from cape.models.readers.heatmap import HeatmapReader
+from cape.models.readers.regression import IntegralReader, RegressionReader
 from cape.models.readers.wholebody import WholeBodyReader
 
-__all__ = ["FewShotReader", "WholeBodyReader"]
+__all__ = ["FewShotReader", "HeatmapReader", "IntegralReader", "RegressionReader", "WholeBodyReader"]

@@ -15,12 +15,12 @@ from cape.registry import MODELS
 from cape.structures import Evidence, Found, Reading, Tokens, View
 
 CUES = (
-    "peak", "share", "spread", "entropy", "margin", "logit", "moved", "astray", "cosine", "clicked", "keypoints",
-    "bent", "crowded", "border",
+    "peak", "spread", "entropy", "margin", "moved", "astray", "cosine", "rival", "mixed", "turned", "clicked",
+    "keypoints", "bent", "crowded", "border",
 )  # fmt: skip
 """Names of the cues, in their order; see `cues_of`."""
-REACH = 0.2
-"""How far around a point counts as near it, in crop sides."""
+NEAR = 0.1
+"""How far around a place its surroundings reach, in crop sides."""
 BOX_SIDE = 1 / 1.25
 """Longest side of the box in the crop frame: the official crop is 1.25 times as large."""
 
@@ -97,59 +97,82 @@ class FewShotReader(nn.Module):
 def cues_of(
     found: Found, tokens: Tokens, feature: Float[Tensor, "B C H W"], *, scale: float | Tensor
 ) -> Float[Tensor, "B K E"]:
-    """What an answer tells of each of its keypoints, named in `CUES`.
-
-    Of the similarity map: its highest logit, as a share of a perfect match's; the share of its mass within reach of the
-    point; its spread and entropy; how far the highest logit is above the best one elsewhere; the logit at the point.
-    Of the point: how far the decoder moved it, how far it lies from the map's mean; the cosine similarity of what is
-    there with what was clicked, and whether it was clicked. Of the pose: how many keypoints there are; how far the
-    point lies from an affine map of the clicked pose; whether it lies closer to another point than in the clicked pose,
-    as where left and right fall on the same side; how far the crop's border is.
+    """What an answer tells of each of its keypoints, named in `CUES`; 0 where there is nothing to tell.
 
     Args:
         found: The answer.
         tokens: Its prompt.
         feature: Of the query.
         scale: Logits of a perfect match.
+
+    Returns:
+        Of the similarity map its highest logit as a share of a perfect match's (`peak`), its `spread` and `entropy`,
+        and how far the highest logit is above the best one elsewhere (`margin`). Of the point how far the decoder
+        `moved` it, and how far it lies from the map's mean (`astray`). Of the backbone's features alone, in the view of
+        the support that fits the pose best: the `cosine` similarity there, by how much another place has more
+        (`rival`), by how much it looks like another keypoint (`mixed`), and how much better that view fits than others
+        do (`turned`). Whether the keypoint was `clicked`, and how many `keypoints` there are. Of the pose how far the
+        point lies from an affine map of the clicked one (`bent`), whether it lies closer to another point than there,
+        as where left and right fall on the same side (`crowded`), and how far the crop's `border` is.
     """
-    maps, points = found.match.similarity, found.points[-1]
-    mask, places = tokens.mask, tokens.places[:, 0]
-    weight, grid = maps.flatten(-2).softmax(dim=-1), cell_centres(*maps.shape[-2:], like=maps).flatten(0, 1)
+    points, mask = found.points[-1], tokens.mask
+    there = _at(points, feature)
+    fits = _fits(tokens, there)
+    rows, view = torch.arange(len(fits), device=fits.device), fits.argmax(dim=1)
+    clicked, places = tokens.shown[rows, view], tokens.places[rows, view]
+    appearance = F.normalize(tokens.appearance[rows, view], dim=-1)
+    turned = (fits.amax(dim=1) - fits.median(dim=1).values)[:, None].expand_as(mask)
 
-    # The map
-    away = torch.cdist(points, grid)  # [B, K, HW]
-    share = (weight * (away <= REACH)).sum(dim=-1)
-    expected = found.match.expected
-    variance = (weight @ grid.square()).sum(dim=-1) - (weight @ grid).square().sum(dim=-1)
-    spread = variance.clamp_min(1e-6).sqrt()
-    entropy = torch.special.entr(weight).sum(dim=-1) / math.log(weight.shape[-1])
-    logits = maps.flatten(-2) / scale
-    peak = logits.amax(dim=-1)
-    elsewhere = logits.masked_fill(torch.cdist(found.match.proposals, grid) <= REACH / 2, -torch.inf).amax(dim=-1)
-    sampled = F.grid_sample(maps.flatten(0, 1)[:, None], _grid(points).flatten(0, 1)[:, None], align_corners=False)
-    logit = sampled.view_as(peak) / scale
-
-    # The point
-    moved, astray = (points - found.match.proposals).norm(dim=-1), (points - expected).norm(dim=-1)
-    there = F.grid_sample(feature, _grid(points), align_corners=False, padding_mode="border")[..., 0]  # [B, C, K]
-    clicked = tokens.shown.any(dim=1)
-    similar = torch.einsum("brkc,bck->brk", F.normalize(tokens.appearance, dim=-1), F.normalize(there, dim=1))
-    cosine = similar.masked_fill(~tokens.shown, 0).amax(dim=1)
-
-    # The pose
+    peak, *of_map = _map_cues(found, scale)
     count = mask.sum(dim=1, keepdim=True).clamp_min(1).log().expand_as(peak)
-    bent = _bent(places, points, clicked & mask, peak)
     crowded = _nearest(points, mask) / _nearest(places, clicked & mask).clamp_min(1e-3)
-    border = torch.minimum(points, 1 - points).amin(dim=-1)
     cues = (
-        peak, share, spread, entropy, peak - elsewhere, logit, moved, astray, cosine, clicked.to(peak.dtype), count,
-        bent, crowded.clamp(1e-2, 10).log() * clicked, border.clamp(-0.2, 0.5),
+        peak, *of_map, *_feature_cues(appearance, there, feature, clicked), turned, clicked.to(peak.dtype), count,
+        _bent(places, points, clicked & mask, peak), crowded.clamp(1e-2, 10).log() * clicked,
+        torch.minimum(points, 1 - points).amin(dim=-1).clamp(-0.2, 0.5),
     )  # fmt: skip
     return torch.stack(cues, dim=-1) * mask[..., None]
 
 
-def _grid(points: Float[Tensor, "B K 2"]) -> Float[Tensor, "B K 1 2"]:
-    return (2 * points - 1)[:, :, None]
+def _map_cues(found: Found, scale: float | Tensor) -> tuple[Float[Tensor, "B K"], ...]:
+    """Peak, spread, entropy, margin, moved, astray."""
+    match, points = found.match, found.points[-1]
+    maps = match.similarity
+    weight, grid = maps.flatten(-2).softmax(dim=-1), cell_centres(*maps.shape[-2:], like=maps).flatten(0, 1)
+    variance = (weight @ grid.square()).sum(dim=-1) - (weight @ grid).square().sum(dim=-1)
+    entropy = torch.special.entr(weight).sum(dim=-1) / math.log(weight.shape[-1])
+    logits = maps.flatten(-2) / scale
+    peak = logits.amax(dim=-1)
+    elsewhere = logits.masked_fill(torch.cdist(match.proposals, grid) <= NEAR, -torch.inf).amax(dim=-1)
+    moved, astray = ((points - from_).norm(dim=-1) for from_ in (match.proposals, match.expected))
+    return peak, variance.clamp_min(1e-6).sqrt(), entropy, peak - elsewhere, moved, astray
+
+
+def _fits(tokens: Tokens, there: Float[Tensor, "B K C"]) -> Float[Tensor, "B R"]:
+    """Mean cosine similarity of each way to see the support with what was found."""
+    alike = torch.einsum("brkc,bkc->brk", tokens.appearance, there) / tokens.appearance.norm(dim=-1).clamp_min(1e-12)
+    return (alike * tokens.shown).sum(dim=2) / tokens.shown.sum(dim=2).clamp_min(1)
+
+
+def _feature_cues(
+    appearance: Float[Tensor, "B K C"], there: Float[Tensor, "B K C"], feature: Float[Tensor, "B C H W"],
+    clicked: Bool[Tensor, "B K"],
+) -> tuple[Float[Tensor, "B K"], ...]:  # fmt: skip
+    """Cosine, rival, mixed."""
+    alike = appearance @ there.transpose(1, 2)  # of keypoint j of the prompt with what was found for keypoint k
+    cosine = alike.diagonal(dim1=1, dim2=2)
+    cells = feature.flatten(2)
+    anywhere = (appearance @ cells / cells.norm(dim=1, keepdim=True).clamp_min(1e-12)).amax(dim=-1)
+    own = torch.eye(alike.shape[1], dtype=torch.bool, device=alike.device)
+    others = alike.masked_fill(own | ~clicked[:, :, None], -1).amax(dim=1)
+    return cosine * clicked, (anywhere - cosine) * clicked, (others - cosine) * clicked
+
+
+def _at(points: Float[Tensor, "B K 2"], feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K C"]:
+    """Features at points, of unit length."""
+    grid = (2 * points - 1)[:, :, None]
+    sampled = F.grid_sample(feature, grid, align_corners=False, padding_mode="border")[..., 0]
+    return F.normalize(sampled, dim=1).transpose(1, 2)
 
 
 def _bent(

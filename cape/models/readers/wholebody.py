@@ -34,9 +34,11 @@ class WholeBodyReader(nn.Module):
         points = points / points.new_tensor(network.size)
         told = self.cues_of(looked.logits, score, looked.confounders, looked.replaced, beta=network.beta)
         nothing, mask = inputs.new_zeros(len(inputs), 0, 1, 1), torch.ones_like(looked.replaced)
-        evidence = tuple(Evidence(tokens, nothing, points, told, mask) for tokens in looked.tokens)
+        evidence = [Evidence(tokens, nothing, points, told, mask) for tokens in looked.tokens]
+        mirror = network.mirror if evidence[1:] else None
+        evidence[1:] = [mirrored(each, network.mirror) for each in evidence[1:]]
         answer = network.answer(looked, data_samples)
-        return Reading(answer, evidence, *truth_of(answer, like=points))
+        return Reading(answer, tuple(evidence), *truth_of(answer, like=points), mirror=mirror)
 
     @staticmethod
     def cues_of(
@@ -68,6 +70,13 @@ class WholeBodyReader(nn.Module):
         return len(network.skeleton)
 
 
+def mirrored(evidence: Evidence, mirror: Int64[Tensor, "K"]) -> Evidence:
+    """What is known of keypoints, in the order of the mirror image, and where they are there; the feature as it is."""
+    tokens, feature, points, cues, mask = evidence
+    there = torch.stack([1 - points[..., 0], points[..., 1]], dim=-1)
+    return Evidence(*(each if each is feature else each[:, mirror] for each in (tokens, feature, there, cues, mask)))
+
+
 def truth_of(
     samples: Sequence[Any], *, like: Tensor
 ) -> tuple[
@@ -88,7 +97,7 @@ def truth_of(
         like: Gives dtype and device.
 
     Raises:
-        DataError: They do not hold the truth.
+        DataError: They do not hold the truth, or that of another skeleton.
     """
     found, truth, labelled, area, ids = [], [], [], [], []
     try:
@@ -104,6 +113,11 @@ def truth_of(
             fix="Take annotated boxes, not detections.",
         ) from error  # fmt: skip
     points, places = (torch.as_tensor(np.stack(each), dtype=like.dtype, device=like.device) for each in (found, truth))
+    if points.shape != places.shape:
+        raise DataError(
+            "samples", expected=f"{points.shape[1]} keypoints, as the network finds", got=str(places.shape[1]),
+            fix="Take people of the network's skeleton.",
+        )  # fmt: skip
     size = torch.as_tensor(np.sqrt(np.maximum(area, 1.0)), dtype=like.dtype, device=like.device)
     shown, rows = (torch.as_tensor(np.stack(each), device=like.device) for each in (labelled, ids))
     return points, places, size, shown, torch.ones_like(shown), torch.zeros_like(rows), rows

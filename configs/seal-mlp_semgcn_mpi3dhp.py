@@ -1,0 +1,4 @@
+"""SemGCN with the MLP loss-net on MPI-INF-3DHP (Table 2)."""
+
+_base_ = ["seal-graph_semgcn_mpi3dhp.py"]
+model = dict(critic=dict(energy=dict(_delete_=True, type="MLPEnergy")))

@@ -1,0 +1,4 @@
+"""VideoPose with the MLP loss-net on H3WB (Table 3)."""
+
+_base_ = ["seal-graph_videopose_h3wb.py"]
+model = dict(critic=dict(energy=dict(_delete_=True, type="MLPEnergy")))

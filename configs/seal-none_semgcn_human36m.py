@@ -1,0 +1,4 @@
+"""SemGCN without a loss-net, the baseline, on Human3.6M (Table 1)."""
+
+_base_ = ["seal-graph_semgcn_human36m.py"]
+model = dict(critic=None)

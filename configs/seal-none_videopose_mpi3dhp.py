@@ -1,0 +1,4 @@
+"""VideoPose without a loss-net, the baseline, on MPI-INF-3DHP (Table 2)."""
+
+_base_ = ["seal-graph_videopose_mpi3dhp.py"]
+model = dict(critic=None)
