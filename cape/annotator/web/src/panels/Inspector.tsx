@@ -131,7 +131,10 @@ interface KindProps {
 function Kind({ figure, state, suggested, shot }: KindProps) {
   const reasons = useSession(({ queue }) => queue);
   const pictureId = useUi((view) => view.pictureId);
-  const why = reasons.find((entry) => entry.picture.id === pictureId)?.reasons ?? [];
+  useSession((one) => one.predictions);
+  // The list of the queue may be older than the proposal on the screen.
+  const queued = reasons.find((entry) => entry.picture.id === pictureId)?.reasons ?? [];
+  const why = suggested ? (suggestion(pictureId)?.reasons ?? []) : queued;
   if (figure === undefined) return <p className="small muted">Click on the picture to place the points.</p>;
   const words = suggested
     ? "Proposed by the model. Drag what is wrong; the others follow."
