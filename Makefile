@@ -2,8 +2,9 @@
 VENV ?= .venv
 PY = $(VENV)/bin/python
 DATA ?=
+PROJECT ?=
 
-.PHONY: install demo test soak check format clean
+.PHONY: install demo annotate web test soak check format clean
 
 install:            ## build .venv with everything pinned
 	@tools/install.sh
@@ -11,8 +12,14 @@ install:            ## build .venv with everything pinned
 demo: install       ## 1-shot predictions on real pictures: a table, and an overlay in outputs/ (DATA=dir for your own)
 	@$(VENV)/bin/cape demo $(if $(DATA),--annotations "$(DATA)")
 
+annotate: web       ## the annotator with a drawn sample project (PROJECT=dir for your own)
+	@$(VENV)/bin/cape annotate $(if $(PROJECT),"$(PROJECT)",outputs/annotate --sample)
+
+web: install        ## build the annotator's page, with Node 20.19 or newer (from the Python package if need be)
+	@PYTHON=$(PY) tools/web.sh
+
 # A process a core, each with one thread: two that share cores by threads would wait for each other.
-test: install       ## all tests (a few minutes)
+test: install web   ## all tests (a few minutes)
 	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses logical --dist worksteal
 
 soak: install       ## the long tests (many minutes)

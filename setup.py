@@ -42,12 +42,17 @@ RUNTIME = [
     "matplotlib>=3.8",
 ]
 
+# The annotator's server.
+WEB = ["fastapi>=0.165", "uvicorn>=0.54", "sqlmodel>=0.0.50", "alembic>=1.20"]
 EXTRAS = {
     # The pictures of `cape demo` (scikit-image ships its cat and its astronaut).
     "demo": ["scikit-image>=0.26"],
-    # The annotator's server.
-    "web": ["fastapi>=0.165", "uvicorn>=0.54", "sqlmodel>=0.0.50", "alembic>=1.20"],
+    "web": WEB,
     "dev": [
+        *WEB,
+        "httpx>=0.28",
+        "schemathesis>=4.32",
+        "playwright>=1.65",
         "scikit-image>=0.26",
         "pytest>=9",
         "pytest-socket>=0.8",
@@ -77,6 +82,8 @@ setup(
         **{package: ["*.json"] for package in [*ANNOTATIONS, *CONFIGS]},
         "cape": ["*.html"],
         "cape.weights": ["*.safetensors", "*.md"],
+        # The built page: `make web` before a wheel is made.
+        "cape.annotator": ["static/*", "static/assets/*"],
     },
     install_requires=RUNTIME,
     extras_require=EXTRAS,

@@ -74,6 +74,7 @@ def run(command: Callable[..., None], argv: Sequence[str] | None = None, *, name
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The `cape` program."""
+    from cape.commands.annotate import annotate
     from cape.commands.compare import compare
     from cape.commands.confidence import confidence
     from cape.commands.convert import convert
@@ -94,7 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cape.commands.variance import variance
 
     if not app.registered_commands:
-        using, studying = (prompt, predict, lift, demo), (train, test, table, robustness, variance, compare, maps)
+        using = (annotate, prompt, predict, lift, demo)
+        studying = (train, test, table, robustness, variance, compare, maps)
         for command in (*using, *studying, confidence, interventions, parts, seal, gallery, describe, convert):
             app.command(name=command.__name__)(command)
     return _guarded(app, ["cape"], argv)
