@@ -86,6 +86,7 @@ class Assistance:
         Raises:
             RequestError: 404, 409 no_prompt, 422, 503.
         """
+        self._worker.check_room()
         asked, plan = await asyncio.to_thread(self._asked, draft)
         return await self._wait(("pose", plan.key), self._answer(plan), asked, gone)
 
@@ -95,6 +96,7 @@ class Assistance:
         Raises:
             RequestError: As `predict`.
         """
+        self._worker.check_room()
         wanted = replies.PredictDraft(picture_id=draft.picture_id, category_id=draft.category_id, fixed=[])
         asked, plan = await asyncio.to_thread(self._asked, wanted)
 

@@ -62,12 +62,21 @@ class Worker:
         """
         job = Job(group, run, content, Future())
         with self._changed:
-            self._forget()
-            if len(self._urgent) >= self.most_waiting:
-                raise busy("model", got=f"{len(self._urgent)} requests waiting")
+            self.check_room()
             self._urgent.append(job)
             self._changed.notify()
         return job.future
+
+    def check_room(self) -> None:
+        """Raise where the queue is full; asked first, a request that cannot be served costs next to nothing.
+
+        Raises:
+            RequestError: 503.
+        """
+        with self._changed:
+            self._forget()
+            if len(self._urgent) >= self.most_waiting:
+                raise busy("model", got=f"{len(self._urgent)} requests waiting")
 
     def later(self, client: str, jobs: list[tuple[Hashable, Callable[[list[Any]], list[Any]], Any]]) -> None:
         """What a client may want next, in place of what it wanted before."""

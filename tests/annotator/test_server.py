@@ -45,7 +45,7 @@ class Server:
         self.process = subprocess.Popen(
             command, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while time.monotonic() < until:
             try:
                 with self.client() as client:
@@ -60,7 +60,9 @@ class Server:
 
     def client(self, **options: Any) -> httpx.Client:
         token = token_of(self.folder)
-        return httpx.Client(base_url=self.address, headers={"Authorization": f"Bearer {token}"}, timeout=20, **options)
+        # Without TLS there is nothing to verify; reading the certificates takes longer than a hundred saves
+        tokened = {"Authorization": f"Bearer {token}"}
+        return httpx.Client(base_url=self.address, headers=tokened, timeout=20, verify=False, **options)
 
     def kill(self) -> None:
         self.process.kill()
@@ -219,15 +221,24 @@ def test_load(tmp_path: Path) -> None:
     """20 annotators that save once a second and ask every five seconds, then 40 predictions a second on top."""
     an.fill(tmp_path / "project", 20)
     server = Server(tmp_path / "project", seconds=0.1)
+    try:
+        load_and_check(server, tmp_path)
+    finally:
+        server.end()
+
+
+def load_and_check(server: Server, tmp_path: Path) -> None:
     with server.client() as client:
         made, _ = first_things(client)
         pictures = client.get("/api/pictures").json()["pictures"]
     _Load(server, made, pictures, every=1.0).run(3)  # threads and caches of the server's first moments
-    before = server_seq(server)
+    before, cpu = server_seq(server), cpu_seconds(server)
     calm, flood = _Load(server, made, pictures, every=5.0), _Load(server, made, pictures, every=0.5)
-    calm.run(float(os.environ.get("CAPE_LOAD_SECONDS", "120")))
-    flood.run(float(os.environ.get("CAPE_LOAD_SECONDS", "120")) / 4)
-    told = f"calm: {calm.summary()}\nflood: {flood.summary()}\n"
+    seconds = float(os.environ.get("CAPE_LOAD_SECONDS", "120"))
+    calm.run(seconds)
+    busy = (cpu_seconds(server) - cpu) / seconds
+    flood.run(seconds / 4)
+    told = f"calm: {calm.summary()}; the server took {busy:.2f} of a core\nflood: {flood.summary()}\n"
     Path(os.environ.get("CAPE_LOAD_REPORT", tmp_path / "load.txt")).write_text(told)
     assert server_seq(server) == before + len(calm.saves) + len(flood.saves)
     assert not calm.wrong
@@ -235,7 +246,12 @@ def test_load(tmp_path: Path) -> None:
     assert calm.at(calm.saves, 95) < 0.1
     assert flood.at(flood.saves, 95) < 0.25
     assert not flood.refused or flood.at(flood.refused, 95) < 0.25
-    server.end()
+
+
+def cpu_seconds(server: Server) -> float:
+    """What the process has used so far; on a machine that others use, times alone say little."""
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def server_seq(server: Server) -> int:
