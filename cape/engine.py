@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -238,6 +239,8 @@ def _runner(
         log_processor=config.get("log_processor"),
         log_level=config.get("log_level", "INFO"),
         visualizer=config.get("visualizer"),
+        # mmengine's own has the second: two runs begun in one would share a logger, and so a file
+        experiment_name=f"{work_dir.name}_{time.time_ns()}",
         default_scope=SCOPE,
         randomness={"seed": config.seed},
         cfg=config,
