@@ -50,6 +50,10 @@ FORMS: dict[str, Form] = {
     "penalty": Form("mlp, penalty on its slope", {"critic": {**MLP, "penalty": 0.1}}),
     "mean": Form("mlp, judged by its running mean", {"critic": {**MLP, "momentum": 0.01}}),
     "score": Form("mlp, denoising score matching", {"critic": {**MLP, "objective": "score"}}),
+    "score_balanced": Form(
+        "mlp, denoising score matching, its gradient a tenth of the other's",
+        {"critic": {**MLP, "objective": "score"}, "balance": "gradient", "alpha": 0.1},
+    ),
     "noisy": Form("places alone, 2D noise as a detector makes it", {"critic": None, "noise": 0.01}),
     "noisy_mlp": Form("mlp, 2D noise as a detector makes it", {"critic": MLP, "noise": 0.01}, against="noisy"),
 }

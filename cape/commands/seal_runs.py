@@ -124,7 +124,7 @@ def _one(each: Trial, plan: Plan, record: str, threads: int) -> float:
         flags = [word for option in options for word in ("--cfg-options", option)]
         own = ["--seed", str(each.seed), "--work-dir", str(each.folder), "--resume"]
         carry_out(each.folder, ["train", each.config, *flags, *own], title=each.title, threads=threads)
-    else:  # in this process: a second's start is half a minute of a small lifter's training
+    else:  # in this process, as starting one takes longer than a small lifter's training
         settings = load_config(each.config, {**parse_options(options), "seed": each.seed})
         make_runner(settings, work_dir=each.folder, resume=True).train()
     found = examine(each.config, weights_path(each.folder, f"epoch_{plan.epochs}"), parse_options(each.options))

@@ -1,7 +1,8 @@
 """CMU motion as `pose3d_mini` has it: subjects 01, 02 and 05 teach, 03 and 07 test; every camera.
 
-For minutes on one core (`results/lifting.md` has figures): the camera is turned towards the person, whose size is taken out of the keypoints, and the
-lifter answers in units of `unit` metres, so that it need not forget a start of several metres first.
+For minutes on one core (`results/lifting.md` has figures): the camera is turned towards the person, whose size is taken
+out of the keypoints, and the lifter answers in units of `unit` metres, so that it need not forget a start of several
+metres first.
 """
 
 _base_ = ["lifting.py"]

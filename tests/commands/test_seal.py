@@ -33,7 +33,7 @@ def arguments(place: Path, *more: str) -> list[str]:
 
 
 def test_trains_looks_and_tabulates(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two real runs, each in a process of its own; the second call repeats nothing, another budget is refused."""
+    """Two real runs; the second call repeats nothing, another budget is refused."""
     start = arguments(place, "--forms", "graph", "--schedules", "decayed", "--seeds", "3")
     assert main(start) == 0
     text = (place / "table.md").read_text()
@@ -82,7 +82,7 @@ def fake_runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def test_the_sweep_is_greedy_and_blind_to_the_test(place: Path, fake_runs: list) -> None:
     (place / "tiny.py").write_text(CONFIG.replace(', subjects=["01"]', ""))
-    assert main(arguments(place, "--sweep", "mlp", "--seeds", "0", "--held-out", "01")) == 0
+    assert main(arguments(place, "--sweep", "mlp", "--seeds", "0", "--held-out", "01", "--jobs", "2")) == 0
     assert len(fake_runs) == 4 + 3 + 3
     text = (place / "table.md").read_text()
     for key, value in (("lifter", "0.002"), ("critic", "0.0005")):
