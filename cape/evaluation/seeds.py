@@ -83,7 +83,7 @@ def verdict(changes: Mapping[str, Mapping[str, Estimate]], *, lead: str) -> list
         ]
         rest = [key for key, each in mine.items() if not each.sign]
         told += [f"shows no difference in {', '.join(rest)}"] if rest else []
-        helps = {-1: "helps", 0: "is not shown to help", 1: "harms"}[mine[lead].sign]
+        helps = {-1: "helps", 0: f"is not shown to change {lead}", 1: "harms"}[mine[lead].sign]
         lines.append(f"{name} {helps} ({'; '.join(told)}).")
     chance = f"{0.05 * compared:.1f}"
     lines.append(

@@ -39,7 +39,7 @@ def test_trains_looks_and_tabulates(place: Path, capsys: pytest.CaptureFixture[s
     text = (place / "table.md").read_text()
     assert text.startswith("Command:\n\n    cape seal ") and "2 of 2 runs are complete" in text
     assert "## tiny, decayed learning rate" in text and "2 steps, 80 windows a run" in text
-    assert "| graph - baseline |" in text and "graph against baseline is not shown to help" in text
+    assert "| graph - baseline |" in text and "graph against baseline is not shown to change MPJPE" in text
     found = {
         form: json.loads((place / "runs" / "tiny" / f"{form}_decayed" / "seed3" / "figures.json").read_text())
         for form in ("baseline", "graph")

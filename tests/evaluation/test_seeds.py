@@ -42,6 +42,6 @@ def test_words() -> None:
         "c": {"MPJPE": high, "LSE": none, "BSLE": none},
     }, lead="MPJPE")  # fmt: skip
     assert lines[0] == "a helps (lowers MPJPE by 2.00; raises LSE by 4.00; shows no difference in BSLE)."
-    assert lines[1].startswith("b is not shown to help (lowers LSE by 2.00, BSLE by 2.00;")
+    assert lines[1].startswith("b is not shown to change MPJPE (lowers LSE by 2.00, BSLE by 2.00;")
     assert lines[2].startswith("c harms (raises MPJPE by 4.00;")
     assert lines[3].startswith("9 comparisons") and "0.5 " in lines[3]
