@@ -25,7 +25,7 @@ BASES = Path(__file__).parents[1] / "configs" / "_base_"
 CONFIG = f"""
 _base_ = ["{BASES}/lift_mini.py"]
 model = dict(
-    lifter=dict(width=32, stages=1),
+    lifter=dict(lifter=dict(width=32, stages=1)),
     critic=dict(energy=dict(width=16, heads=2, layers=1, dropout=0.1), negatives=("prediction", "noise"), momentum=0.1),
     alpha=1e-2, warm_up=6, noise=0.01,
 )

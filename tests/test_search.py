@@ -82,7 +82,7 @@ def test_several_animals_are_found_and_each_once(predictor: Predictor, herd: Her
     (poses,) = predictor.search(prompt, herd.picture)
     assert herd.found(poses) == len(poses) == 3
     assert herd.found(predictor(prompt, herd.picture)) <= 1, "one look finds one at most"
-    scores = [pose.confidence for pose in poses]
+    scores = [pose.seen.sure for pose in poses]
     assert scores == sorted(scores, reverse=True) and min(scores) >= LEAST
     for pose in poses:
         inside = (pose.points[pose.asked] >= pose.box[:2]) & (pose.points[pose.asked] <= pose.box[:2] + pose.box[2:])
@@ -92,7 +92,7 @@ def test_several_animals_are_found_and_each_once(predictor: Predictor, herd: Her
 def test_no_more_than_are_wanted_and_none_where_none_is_sure(predictor: Predictor, herd: Herd, prompt: Prompt) -> None:
     blank = np.full((96, 300, 3), 128, dtype=np.uint8)
     nothing, (best,) = predictor.search(prompt, [blank, herd.picture], most=1)
-    assert nothing == [] and best.confidence > LEAST
+    assert nothing == [] and best.seen.sure > LEAST
     assert [*predictor.search(prompt, herd.picture, least=1.0)] == [[]]
     with pytest.raises(UsageError, match="at least 1"):
         next(predictor.search(prompt, herd.picture, most=0))

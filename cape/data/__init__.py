@@ -9,7 +9,7 @@ from cape.data.drawn import Drawn
 from cape.data.episodes import Episodes
 from cape.data.joined import Joined
 from cape.data.lifting import LiftingData
-from cape.data.motion import H3WB, CmuMotion, H3WBJson, Human36M, Mpi3DHP, Mpi3DHPLab
+from cape.data.motion import H3WB, CmuMotion, H3WBJson, Human36M, Mpi3DHP, Mpi3DHPLab, Reprojected
 from cape.data.mp100 import MP100
 from cape.data.people import JoinedPeople, People, PersonCrops
 from cape.data.permitted import Permitted
@@ -32,4 +32,5 @@ __all__ = [
     "People",
     "Permitted",
     "PersonCrops",
+    "Reprojected",
 ]
