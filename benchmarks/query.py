@@ -53,7 +53,7 @@ def sides(
     prompt = Tokens(
         tokens=torch.randn(1, ways, 1, keypoints, model.width),
         present=shown[:, :, None],
-        appearance=torch.randn(1, ways, keypoints, model.visual.channels),
+        appearance=torch.nn.functional.normalize(torch.randn(1, ways, keypoints, model.visual.channels), dim=-1),
         shown=shown,
         places=torch.rand(1, ways, keypoints, 2),
         doubt=torch.zeros(1, ways),

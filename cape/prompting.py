@@ -28,6 +28,8 @@ from cape.skeleton import Skeleton, swap_pairs
 from cape.structures import Tokens
 
 VERSION = 1
+TOKENS = "2: appearance of unit length"
+"""What compiled tokens hold; prompts with others are compiled again."""
 Given = Any
 """What a caller gives, lists or arrays of whatever numbers: checked here, not by types."""
 
@@ -207,8 +209,9 @@ def _apart(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def fingerprint(model: FewShotPose) -> str:
-    """16 hex digits that tell a model's weights and options from others'."""
-    found = hashlib.sha256(repr(model).encode() + repr(sorted(model.visual.settings.items())).encode())
+    """16 hex digits that tell a model's weights and options, and how prompts keep tokens, from others'."""
+    said = (TOKENS, repr(model), repr(sorted(model.visual.settings.items())))
+    found = hashlib.sha256("".join(said).encode())
     prior = {key: value for key, value in vars(model.prior).items() if not key.startswith("_")}
     found.update(repr(sorted(prior.items(), key=str)).encode())
     for name, value in model.state_dict().items():

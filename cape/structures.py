@@ -109,7 +109,7 @@ class Tokens(NamedTuple):
     present: Bool[Tensor, "B R V K"]
     """Keypoints that have a token."""
     appearance: Float[Tensor, "B R K C"]
-    """Pooled support features as the backbone gives them; zeros where the support shows nothing."""
+    """Pooled support features of unit length; zeros where the support shows nothing."""
     shown: Bool[Tensor, "B R K"]
     """Keypoints that have an appearance."""
     places: Float[Tensor, "B R K 2"]

@@ -167,16 +167,16 @@ class CalibratedPose(BaseModel):
         Raises:
             DataError: The head says something that is not a number, because there is one in the evidence.
         """
-        heard = [self.head(evidence) for evidence in views]
-        if not all(each.isfinite().all() for found in heard for each in found):
+        heard = torch.stack([torch.stack(self.head(evidence)) for evidence in views])  # [V, 2, B, K]
+        if not heard.isfinite().all():
             raise DataError(
                 "confidence", expected="finite evidence and weights", got="some that are NaN or infinite",
                 fix="Check the pictures, and the weights of network and head.",
             )  # fmt: skip
         if mirror is not None:
-            heard[1:] = [Confidence(*(each[:, mirror] for each in found)) for found in heard[1:]]
-        scores = torch.stack([self.recalibrated(each.accuracy.sigmoid()) for each in heard]).mean(dim=0)
-        presence = torch.stack([each.presence.sigmoid() for each in heard]).mean(dim=0)
+            heard[1:] = heard[1:][..., mirror]
+        accuracy, presence = heard.sigmoid().unbind(dim=1)
+        scores, presence = self.recalibrated(accuracy).mean(dim=0), presence.mean(dim=0)
         mask = views[0].mask
         return Verdict(scores * mask, presence * mask, mask)
 

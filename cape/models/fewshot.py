@@ -233,7 +233,7 @@ class FewShotPose(BaseModel):
             tokens = (text if self.visual_projection is None else visual)[:, :, None]
             present = (shown | named)[:, :, None]
         return Tokens(
-            tokens, present, appearance * shown[..., None], shown, places, doubt,
+            tokens, present, nn.functional.normalize(appearance, dim=-1) * shown[..., None], shown, places, doubt,
             canonical=text[:, 0] if self.null is None else torch.where(named[:, 0, :, None], text[:, 0], self.null),
         )  # fmt: skip
 

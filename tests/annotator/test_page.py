@@ -66,7 +66,6 @@ def export_coco(hand: Hand, folder: Path) -> Path:
         return Path(inside.extract(name, folder))
 
 
-@pytest.mark.soak  # on a busy machine the undo right after accepting all is lost now and then: why is not known yet
 def test_a_new_project_from_pictures_to_export(chromium: str, screenshots: Path | None, tmp_path: Path) -> None:
     """Issue 9, the first line of "done when"."""
     drawn = {f"rocket_{number:02d}.png": draw_rocket(number) for number in range(1, PICTURES + 1)}

@@ -70,6 +70,13 @@ def test_without_support_the_support_picture_does_not_matter(batch: Episode) -> 
     assert torch.equal(model(*batch), model(*other))
 
 
+def test_a_prompt_keeps_what_pictures_show_at_unit_length(batch: Episode) -> None:
+    """Readers and priors take dot products for cosine similarities."""
+    tokens = build().eval().prompt(batch.support, batch.names, batch.mask)
+    assert tokens.shown.any() and not tokens.shown.all()
+    torch.testing.assert_close(tokens.appearance.norm(dim=-1), tokens.shown.float())
+
+
 def test_gamma_zero_is_the_visual_model_bit_for_bit(batch: Episode) -> None:
     fused = build(alignment={"gamma": 0.0, "norm": "none"}).eval()
     visual = build(text=None).eval()

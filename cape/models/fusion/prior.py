@@ -119,9 +119,8 @@ def together(support: View) -> tuple[View, Float[Tensor, "B R"]]:
 
 
 def cosine(appearance: Float[Tensor, "B R K C"], feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B R K H W"]:
-    """Cosine similarity of each keypoint with each cell; 0 where it has no appearance."""
-    unit = F.normalize(feature.flatten(2), dim=1)[:, None]
-    return (F.normalize(appearance, dim=-1) @ unit).unflatten(-1, feature.shape[-2:])
+    """Cosine similarity of each keypoint's appearance, of unit length, with each cell; 0 where it has none."""
+    return (appearance @ F.normalize(feature.flatten(2), dim=1)[:, None]).unflatten(-1, feature.shape[-2:])
 
 
 def seen_as(prompt: Tokens, chosen: Int64[Tensor, "B K"]) -> Tokens:

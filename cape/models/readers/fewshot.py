@@ -120,7 +120,7 @@ def cues_of(
     fits = _fits(tokens, there)
     rows, view = torch.arange(len(fits), device=fits.device), fits.argmax(dim=1)
     clicked, places = tokens.shown[rows, view], tokens.places[rows, view]
-    appearance = F.normalize(tokens.appearance[rows, view], dim=-1)
+    appearance = tokens.appearance[rows, view]
     turned = (fits.amax(dim=1) - fits.median(dim=1).values)[:, None].expand_as(mask)
 
     peak, *of_map = _map_cues(found, scale)
@@ -150,7 +150,7 @@ def _map_cues(found: Found, scale: float | Tensor) -> tuple[Float[Tensor, "B K"]
 
 def _fits(tokens: Tokens, there: Float[Tensor, "B K C"]) -> Float[Tensor, "B R"]:
     """Mean cosine similarity of each way to see the support with what was found."""
-    alike = torch.einsum("brkc,bkc->brk", tokens.appearance, there) / tokens.appearance.norm(dim=-1).clamp_min(1e-12)
+    alike = torch.einsum("brkc,bkc->brk", tokens.appearance, there)
     return (alike * tokens.shown).sum(dim=2) / tokens.shown.sum(dim=2).clamp_min(1)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from cape.codecs import local_soft_argmax
 from cape.models.fusion import Matching
@@ -18,12 +19,12 @@ def part(**options) -> Matching:
 def example() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     torch.manual_seed(1)
     mask = torch.ones(2, 5, dtype=torch.bool)
-    prior = cosine(torch.randn(2, 1, 5, C), torch.randn(2, C, 6, 6))[:, 0]
+    prior = cosine(F.normalize(torch.randn(2, 1, 5, C), dim=-1), torch.randn(2, C, 6, 6))[:, 0]
     return torch.randn(2, D, 6, 6), torch.randn(2, 5, D), mask, prior
 
 
 def test_the_prior_is_the_cosine_and_zero_without_a_support() -> None:
-    appearance, feature = torch.randn(1, 3, C), torch.randn(1, C, 4, 5)
+    appearance, feature = F.normalize(torch.randn(1, 3, C), dim=-1), torch.randn(1, C, 4, 5)
     appearance[0, 1] = 0
     prior = cosine(appearance[:, None], feature)[:, 0]
     assert prior.shape == (1, 3, 4, 5) and prior[0, 1].abs().max() == 0

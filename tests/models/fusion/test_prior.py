@@ -19,7 +19,7 @@ def scene(ways: int = 3, right: int = 1) -> tuple[Tokens, torch.Tensor, torch.Te
     feature = F.normalize(torch.randn(1, C, GRID, GRID, generator=generator), dim=1)
     cells = torch.tensor([[3, 4], [11, 5], [7, 12], [4, 9]])
     truth = (cells + 0.5) / GRID
-    appearance = torch.randn(1, ways, 4, C, generator=generator)
+    appearance = F.normalize(torch.randn(1, ways, 4, C, generator=generator), dim=-1)
     places = torch.rand(1, ways, 4, 2, generator=generator)
     appearance[0, right] = feature[0, :, cells[:, 1], cells[:, 0]].T
     places[0, right] = 0.9 * (truth - 0.5) + 0.52

@@ -301,7 +301,6 @@ export async function acceptAbove(least: number): Promise<boolean> {
   setSession({ history: operation.history });
   notify(`${(operation.changed.instances ?? []).length} poses accepted.`);
   refreshSoon(0);
-  const { pictureId } = ui();
-  if (pictureId !== null) await openPicture(pictureId);
+  void openPicture(ui().pictureId);
   return true;
 }

@@ -4,12 +4,13 @@ import { api, ask, wordsOf } from "../api/client";
 import type { Category, Operation, Picture, PictureDetail, Prediction } from "../api/types";
 import { applyNews, type Documents } from "./apply";
 import { openOutbox, takeNews, waitingSubjects, wake, whenSaved, withWaiting } from "./commit";
-import { clientId, session, setSession } from "./session";
+import { clientId, type Session, session, setSession } from "./session";
 import { setUi, ui } from "./view";
 
 const STRETCH = 200;
 const asked = new Set<number>();
 let refreshing: ReturnType<typeof setTimeout> | undefined;
+let refreshes = 0;
 
 export const predictionKey = (picture: string, category: string): string => `${picture}/${category}`;
 
@@ -89,17 +90,23 @@ export async function refresh(): Promise<void> {
   const { categoryId, listing } = ui();
   if (categoryId === null) return;
   const query = { category_id: categoryId };
+  refreshes += 1;
+  const mine = refreshes;
+  // On a busy server an answer may come after that to a later question, and tell of what is no longer so.
+  const told = (news: Partial<Session> | ((now: Session) => Partial<Session>)) => {
+    if (mine === refreshes) setSession(news);
+  };
   const results = await Promise.allSettled([
-    ask(api.GET("/api/progress", { params: { query } })).then((progress) => setSession({ progress })),
+    ask(api.GET("/api/progress", { params: { query } })).then((progress) => told({ progress })),
     ask(api.GET("/api/queue", { params: { query: { ...query, limit: 200 } } })).then(({ entries, predicted, open }) => {
-      setSession(({ documents }) => ({
+      told(({ documents }) => ({
         queue: entries,
         queued: { predicted, open },
         documents: applyNews(documents, { pictures: entries.map((entry) => entry.picture) }, waitingSubjects()),
       }));
     }),
     ...(listing === "checks"
-      ? [ask(api.GET("/api/checks", { params: { query } })).then((checks) => setSession({ checks }))]
+      ? [ask(api.GET("/api/checks", { params: { query } })).then((checks) => told({ checks }))]
       : []),
   ]);
   // Counters may wait for the next edit; a page that works is worth more than one that is exact.
