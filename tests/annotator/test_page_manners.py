@@ -65,7 +65,8 @@ def place_all(hand: Hand) -> None:
     hand.saved()
 
 
-def test_fifty_edits_without_a_server_all_arrive_once(hand: Hand) -> None:
+@pytest.mark.parametrize("seconds", [0, pytest.param(30, marks=pytest.mark.soak)])
+def test_fifty_edits_without_a_server_all_arrive_once(hand: Hand, seconds: int) -> None:
     """Offline: a banner with the count; afterwards all are there, in order, once."""
     place_all(hand)
     before = hand.api("/api/project?client=x")["seq"]
@@ -74,6 +75,7 @@ def test_fifty_edits_without_a_server_all_arrive_once(hand: Hand) -> None:
     for _ in range(EDITS):
         hand.page.keyboard.press("ArrowRight")
     hand.page.get_by_text(f"{EDITS} edits wait in this browser").wait_for()
+    hand.page.wait_for_timeout(seconds * 1000)
     hand.page.context.set_offline(False)
     hand.saved()
     after = hand.api(f"/api/operations?after={before}&limit=500")["operations"]

@@ -1,11 +1,6 @@
-"""`cape.annotator.server`: the real process, killed while it saves, ended, and under load."""
+"""`cape.annotator.server`: the real process, killed while it saves, and ended."""
 
-import os
-import signal
 import sqlite3
-import statistics
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,65 +10,12 @@ from typing import Any
 import annotating as an
 import httpx
 import pytest
+from annotator_process import Server, first_things
 
-from cape.annotator.server import listen, token_of
+from cape.annotator.server import token_of
 from cape.errors import UsageError
 
-TESTS = Path(__file__).parents[1]
 pytestmark = pytest.mark.enable_socket
-
-
-class Server:
-    """A server process that can be killed and started again at the same address."""
-
-    def __init__(self, folder: Path, *, seconds: float = 0.0) -> None:
-        self.folder, self.seconds = folder, seconds
-        with listen(0) as free:
-            self.port = free.getsockname()[1]
-        self.address = f"http://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        path = os.pathsep.join([str(TESTS.parent), str(TESTS)])
-        command = [
-            sys.executable,
-            str(TESTS / "annotator_server.py"),
-            str(self.folder),
-            str(self.port),
-            str(self.seconds),
-        ]
-        self.process = subprocess.Popen(
-            command, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        until = time.monotonic() + 180
-        while time.monotonic() < until:
-            try:
-                with self.client() as client:
-                    state = client.get("/api/project", params={"client": "me"}).json()
-                if state["model"]["state"] == "ready" and not state["scanning"]:
-                    return
-            except (httpx.TransportError, OSError):
-                pass
-            assert self.process.poll() is None, self.process.stderr.read()[-2000:]
-            time.sleep(0.05)
-        raise AssertionError("the server did not start")
-
-    def client(self, **options: Any) -> httpx.Client:
-        token = token_of(self.folder)
-        # Without TLS there is nothing to verify; reading the certificates takes longer than a hundred saves
-        tokened = {"Authorization": f"Bearer {token}"}
-        return httpx.Client(base_url=self.address, headers=tokened, timeout=20, verify=False, **options)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.process.stderr.close()
-
-    def end(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(20)
-        self.process.stderr.close()
-        return code
 
 
 @pytest.fixture
@@ -83,13 +25,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     yield running
     if running.process.poll() is None:
         running.end()
-
-
-def first_things(client: httpx.Client) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A category, and the first picture."""
-    body = {"id": an.new_id(), "client": "me", "label": "", "changes": [an.put_category(an.category())]}
-    made = client.post("/api/operations", json=body).json()["changed"]["categories"][0]
-    return made, client.get("/api/pictures").json()["pictures"][0]
 
 
 class Saver(threading.Thread):
@@ -214,120 +149,3 @@ def test_a_slow_body_and_a_lying_length(server: Server) -> None:
             assert not answer or answer.split(b" ")[1].startswith(code), (more[:40], answer)
     with server.client() as client:
         assert client.get("/api/health").status_code == 200
-
-
-@pytest.mark.soak
-def test_load(tmp_path: Path) -> None:
-    """20 annotators that save once a second and ask every five seconds, then 40 predictions a second on top."""
-    an.fill(tmp_path / "project", 20)
-    server = Server(tmp_path / "project", seconds=0.1)
-    try:
-        load_and_check(server, tmp_path)
-    finally:
-        server.end()
-
-
-def load_and_check(server: Server, tmp_path: Path) -> None:
-    with server.client() as client:
-        made, _ = first_things(client)
-        pictures = client.get("/api/pictures").json()["pictures"]
-    _Load(server, made, pictures, every=1.0).run(3)  # threads and caches of the server's first moments
-    before, cpu = server_seq(server), cpu_seconds(server)
-    calm, flood = _Load(server, made, pictures, every=5.0), _Load(server, made, pictures, every=0.5)
-    seconds = float(os.environ.get("CAPE_LOAD_SECONDS", "120"))
-    calm.run(seconds)
-    busy = (cpu_seconds(server) - cpu) / seconds
-    flood.run(seconds / 4)
-    told = f"calm: {calm.summary()}; the server took {busy:.2f} of a core\nflood: {flood.summary()}\n"
-    Path(os.environ.get("CAPE_LOAD_REPORT", tmp_path / "load.txt")).write_text(told)
-    assert server_seq(server) == before + len(calm.saves) + len(flood.saves)
-    assert not calm.wrong
-    assert not flood.wrong
-    assert calm.at(calm.saves, 95) < 0.1
-    assert flood.at(flood.saves, 95) < 0.25
-    assert not flood.refused or flood.at(flood.refused, 95) < 0.25
-
-
-def cpu_seconds(server: Server) -> float:
-    """What the process has used so far; on a machine that others use, times alone say little."""
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def server_seq(server: Server) -> int:
-    """Operations that the log has."""
-    with server.client() as client:
-        return client.get("/api/operations", params={"after": 0, "limit": 1}).json()["seq"]
-
-
-class _Load:
-    """Annotators at once; times in seconds."""
-
-    def __init__(self, server: Server, made: dict[str, Any], pictures: list[dict[str, Any]], *, every: float) -> None:
-        self.server, self.made, self.pictures, self.every = server, made, pictures, every
-        self.saves: list[float] = []
-        self.predictions: list[float] = []
-        self.refused: list[float] = []
-        self.wrong: list[str] = []
-
-    def run(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        threads = [
-            threading.Thread(target=work, args=(number, until))
-            for number in range(20)
-            for work in (self.save, self.ask)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    def save(self, number: int, until: float) -> None:
-        picture = self.pictures[number]
-        draft, revision = an.instance(picture, self.made), 0  # each run another instance
-        time.sleep(number / 20)
-        with self.server.client() as client:
-            while time.monotonic() < until:
-                body = {
-                    "id": an.new_id(),
-                    "client": f"c{number}",
-                    "label": "",
-                    "changes": [an.put_instance(draft, revision)],
-                }
-                began = time.monotonic()
-                answer = client.post("/api/operations", json=body)
-                self.saves.append(time.monotonic() - began)
-                if answer.status_code != 200:
-                    self.wrong.append(answer.text)
-                revision += 1
-                time.sleep(max(0.0, 1 - (time.monotonic() - began)))
-
-    def ask(self, number: int, until: float) -> None:
-        time.sleep(self.every * number / 20)
-        box = {"x": 0.0, "y": 0.0, "width": 50.0, "height": 50.0}
-        with self.server.client() as client:
-            while time.monotonic() < until:
-                box["x"] += 0.01  # another question each time
-                body = {"picture_id": self.pictures[number]["id"], "category_id": self.made["id"], "box": box}
-                began = time.monotonic()
-                answer = client.post("/api/predict", json=body)
-                took = time.monotonic() - began
-                if answer.status_code == 503:
-                    self.refused.append(took)
-                    assert answer.headers["retry-after"]
-                elif answer.status_code == 200:
-                    self.predictions.append(took)
-                else:
-                    self.wrong.append(answer.text)
-                time.sleep(max(0.0, self.every - (time.monotonic() - began)))
-
-    @staticmethod
-    def at(values: list[float], percent: int) -> float:
-        return statistics.quantiles(values, n=100)[percent - 1] if len(values) > 1 else 0.0
-
-    def summary(self) -> str:
-        told = {"saves": self.saves, "predictions": self.predictions, "refused": self.refused}
-        return ", ".join(
-            f"{name} {len(each)} (p50 {self.at(each, 50) * 1000:.0f} ms, p95 {self.at(each, 95) * 1000:.0f} ms)"
-            for name, each in told.items()
-        )
