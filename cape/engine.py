@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed
@@ -15,7 +15,7 @@ from mmengine.dist import is_distributed
 from torch.utils.data import DataLoader
 
 from cape.checkpoints import load_weights, read_header
-from cape.configuration import built, kind_of, told
+from cape.configuration import built, kind_of, load_config, told
 from cape.errors import DataError, UsageError
 from cape.features import Progress, find_device, silent
 from cape.hooks import TimeBudget
@@ -82,6 +82,42 @@ def load_model(
             )  # fmt: skip
     model.to(find_device(device))
     return model.eval()
+
+
+WHAT = {"people": ("a whole-body model", "cigpose_lite"), "lifting": ("a lifter", "lift_lite_simple_baseline")}
+
+
+def load_trained(
+    config: str, checkpoint: Path | None, changes: Mapping[str, Any], *, kind: Literal["people", "lifting"],
+    allow_pickle: bool = False, device: str = "auto",
+) -> tuple[str, Any, Config]:  # fmt: skip
+    """A trained model of a kind by its config and weights: its name, itself, and the config.
+
+    Args:
+        config: A config file, or the name of a shipped one.
+        checkpoint: Its weights, those of `cape train` or of `cape convert`.
+        changes: New values under dotted keys of the config; what they change of the model may differ from the
+            training's.
+        kind: What it has to be, see `kind_of`.
+        allow_pickle: See `checkpoints.read_weights`.
+        device: "auto" is the GPU where there is one.
+
+    Raises:
+        UsageError: The config is of another kind of model, or no weights are given.
+        CapeError: As `load_config` and `load_model`.
+    """
+    settings = load_config(config, changes)
+    if kind_of(settings) != kind:
+        what, example = WHAT[kind]
+        got, fix = str(settings.get("model", {}).get("type")), f"Give a config such as {example}."
+        raise UsageError(config, expected=f"a config of {what}", got=got, fix=fix)
+    if checkpoint is None:
+        raise UsageError(
+            "CHECKPOINT", expected="the weights of the config's model", got="none",
+            fix="Give a .safetensors file, for example checkpoints/best.safetensors of a run's folder.",
+        )  # fmt: skip
+    model = load_model(settings, checkpoint, allow_pickle=allow_pickle, device=device, changed=changes)
+    return Path(config).stem, model, settings
 
 
 def load_start(model: Page, config: Config, *, download: bool = False) -> None:

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from mmengine.config import Config
 
-from cape.configuration import kind_of, load_config
 from cape.data.lifting import LiftingData
-from cape.engine import load_model
+from cape.engine import load_trained
 from cape.errors import UsageError
 from cape.evaluation.lifting import Poses, figures_of, joined, kept
 from cape.features import Progress, silent
@@ -36,34 +35,13 @@ class LiftingModel(NamedTuple):
 
 
 def load_lifting_model(
-    config: str, checkpoint: Path | None, changes: Mapping[str, object], *, allow_pickle: bool = False,
+    config: str, checkpoint: Path | None, changes: Mapping[str, Any], *, allow_pickle: bool = False,
     device: str = "auto",
 ) -> LiftingModel:  # fmt: skip
-    """A trained lifter by its config and weights.
-
-    Args:
-        config: A config file, or the name of a shipped one.
-        checkpoint: Its weights, those of `cape train`.
-        changes: New values under dotted keys of the config; what they change of the model may differ from the
-            training's.
-        allow_pickle: See `checkpoints.read_weights`.
-        device: "auto" is the GPU where there is one.
-
-    Raises:
-        UsageError: The config is of another kind of model, or no weights are given.
-        CapeError: As `load_config` and `load_model`.
-    """
-    settings = load_config(config, changes)
-    if kind_of(settings) != "lifting":
-        got, fix = str(settings.get("model", {}).get("type")), "Give a config such as lift_lite_simple_baseline."
-        raise UsageError(str(config), expected="a config of a lifter", got=got, fix=fix)
-    if checkpoint is None:
-        raise UsageError(
-            "CHECKPOINT", expected="the weights of the config's model", got="none",
-            fix="Give a .safetensors file, for example checkpoints/best.safetensors of a run's folder.",
-        )  # fmt: skip
-    model = load_model(settings, checkpoint, allow_pickle=allow_pickle, device=device, changed=changes)
-    return LiftingModel(Path(config).stem, model, settings)
+    """A trained lifter by its config and weights; arguments and errors are those of `engine.load_trained`."""
+    return LiftingModel(
+        *load_trained(config, checkpoint, changes, kind="lifting", allow_pickle=allow_pickle, device=device)
+    )
 
 
 def predict_lifts(model: Lifting, data: LiftingData, *, batch_size: int = 1024, progress: Progress = silent) -> Poses:

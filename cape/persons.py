@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cape.codecs import simcc_points
-from cape.configuration import built, kind_of, load_config
+from cape.configuration import built, kind_of
 from cape.data.people import PersonCrops
-from cape.engine import load_model
+from cape.engine import load_trained
 from cape.errors import UsageError
 from cape.features import Progress, silent
 from cape.loaders import make_people
@@ -77,32 +77,10 @@ def load_people_model(
     config: str, checkpoint: Path | None, changes: Mapping[str, Any], *, allow_pickle: bool = False,
     device: str = "auto",
 ) -> PersonModel:  # fmt: skip
-    """A trained whole-body model by its config and weights.
-
-    Args:
-        config: A config file, or the name of a shipped one.
-        checkpoint: Its weights, those of `cape train` or of `cape convert`.
-        changes: New values under dotted keys of the config; what they change of the model may differ from the
-            training's.
-        allow_pickle: See `checkpoints.read_weights`.
-        device: "auto" is the GPU where there is one.
-
-    Raises:
-        UsageError: The config is of another kind of model, or no weights are given.
-        CapeError: As `load_config` and `load_model`.
-    """
-    settings = load_config(config, changes)
-    if not is_people(settings):
-        got = str(settings.get("model", {}).get("type"))
-        fix = "Give a config such as cigpose_lite; few-shot models have commands of their own."
-        raise UsageError(str(config), expected="a config of a whole-body model", got=got, fix=fix)
-    if checkpoint is None:
-        raise UsageError(
-            "CHECKPOINT", expected="the weights of the config's model", got="none",
-            fix="Give a .safetensors file, for example checkpoints/best.safetensors of a run's folder.",
-        )  # fmt: skip
-    model = load_model(settings, checkpoint, allow_pickle=allow_pickle, device=device, changed=changes)
-    return PersonModel(Path(config).stem, model, settings)
+    """A trained whole-body model by its config and weights; arguments and errors are those of `engine.load_trained`."""
+    return PersonModel(
+        *load_trained(config, checkpoint, changes, kind="people", allow_pickle=allow_pickle, device=device)
+    )
 
 
 def predict_people(

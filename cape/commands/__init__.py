@@ -8,11 +8,12 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 
+from cape import __version__
 from cape.errors import CapeError, UsageError
 
 Number = TypeVar("Number", int, float)
@@ -25,6 +26,22 @@ app = typer.Typer(
 )
 
 _invocation: ContextVar[str] = ContextVar("invocation", default="")
+
+
+def _tell_version(asked: bool) -> bool:
+    if asked:
+        typer.echo(f"cape {__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
 
 
 def invocation() -> str:
