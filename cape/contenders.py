@@ -1,7 +1,7 @@
 """What an evaluation scores: trained models and training-free baselines, behind one `predict`."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -22,6 +22,7 @@ from cape.inference import predict_all, predict_pairs
 from cape.models.baselines import BASELINES, Turned
 from cape.models.encoders.visual import VisualEncoder
 from cape.models.fewshot import FewShotPose
+from cape.shipped import is_weights, load, weights_of
 
 
 class Facts(NamedTuple):
@@ -175,11 +176,13 @@ def load_baselines(names: list[str], *, backbone: str, weights: Path | None, dow
 def load_trained(
     config: str, checkpoint: Path | None, options: list[str], *, allow_pickle: bool, download: bool, device: str
 ) -> Trained:
-    """A trained model by its config and weights.
+    """A trained model by its config and weights, or by weights that say what model they are of.
 
     Raises:
         CapeError: As `load_config` and `load_model`, or no weights are given.
     """
+    if checkpoint is None and is_weights(config):
+        return _described(config, parse_options(options), device=device)
     if checkpoint is None:
         raise UsageError(
             "CHECKPOINT", expected="the weights of the config's model", got="none",
@@ -193,6 +196,19 @@ def load_trained(
         settings, checkpoint, allow_pickle=allow_pickle, download=download, device=device, changed=changes
     )
     return Trained(Path(config).stem, model, Facts.of(settings))
+
+
+def _described(name: str, changes: Mapping[str, Any], *, device: str) -> Trained:
+    """A file that says what it is, as `cape.load` takes it; only the names that it reads can be changed."""
+    if changes.keys() - {"text_pack"}:
+        raise UsageError(
+            "--cfg-options", expected="a config, whose options they change", got=name,
+            fix="Give CONFIG CHECKPOINT, or leave the flag out.",
+        )  # fmt: skip
+    model = load(name, device=device).model
+    run = json.loads(read_header(weights_of(name)).get("run", "{}"))
+    facts = {each: run[each] for each in Facts._fields if each in run}
+    return Trained(Path(name).stem, model, Facts(**{**facts, **changes}))
 
 
 def notes_on(

@@ -37,7 +37,7 @@ def load(
         DataError: No such file or name, a damaged file, one that does not say what model it is of, or one of another.
         UsageError: No such device.
     """
-    path = _weights(str(name_or_path))
+    path = weights_of(str(name_or_path))
     what, where = f"{', '.join(SHIPPED)} or another few-shot model", find_device(device)
     model = build_from(path, (FewShotPose, CalibratedPose), what, device=where, options=options)
     if human is None:
@@ -47,5 +47,11 @@ def load(
     return Predictor(model, name=str(name_or_path), human=BodyModel.load(human, device=where))
 
 
-def _weights(name: str) -> Path:
+def is_weights(name: str) -> bool:
+    """Whether a name is of weights that say what model they are of, and not of a config."""
+    return name in SHIPPED or name.endswith(".safetensors")
+
+
+def weights_of(name: str) -> Path:
+    """The file of weights that ship with the package, or the one of that path."""
     return Path(str(resources.files("cape.weights") / SHIPPED[name])) if name in SHIPPED else Path(name)

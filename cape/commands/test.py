@@ -32,7 +32,10 @@ def test(
     ],
     config: Annotated[
         str | None,
-        typer.Argument(help="A trained model's config file (Python, executed), or the name of a shipped one."),
+        typer.Argument(
+            help="A trained model's config file (Python, executed), the name of a shipped one, or, without CHECKPOINT, "
+            "cape-lite or a .safetensors file that says what model it is of."
+        ),
     ] = None,
     checkpoint: Annotated[Path | None, typer.Argument(help="Its weights, safetensors.")] = None,
     baseline: Annotated[
@@ -140,6 +143,8 @@ def test(
 
     Example: cape test cape_lite outputs/cape_lite_split1_seed0/checkpoints/best.safetensors --data mp100_mini
 
+    Example: cape test cape-lite --data mp100_mini --categories honeybee_body
+
     Example: cape test --annotations mp100/annotations --baseline copy --split all
 
     Example: cape test cigpose_lite best.safetensors --data wholebody_mini --no-flip
@@ -207,7 +212,10 @@ def test(
 def _kind(config: str, options: list[str] | None) -> Literal["fewshot", "people", "lifting"]:
     """Which page a config's model is."""
     from cape.configuration import kind_of, load_config, parse_options
+    from cape.shipped import is_weights
 
+    if is_weights(config):
+        return "fewshot"
     return kind_of(load_config(config, parse_options(options or [])))
 
 

@@ -14,6 +14,7 @@ from cape.commands import main
 from cape.commands.test import main as tools_test
 from cape.configuration import load_config
 from cape.runs import identity
+from cape.shipped import weights_of
 
 DIGESTS = {
     (1, "1"): "8667f5b8e8840345",
@@ -253,3 +254,23 @@ def test_a_config_without_a_split_is_tested_on_that_of_the_weights(
     refused = main(["test", str(config), str(weights), "--data", str(drawn_set), "--episodes", "1", *asked])
     assert refused == (left_out == 2 or "2" in asked)
     assert not refused or "split" in capsys.readouterr().err
+
+
+def test_weights_that_say_what_they_are_need_no_config(
+    small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """What ships, and a file of the same: the same figures, above pasting the support's pose."""
+    out, found = tmp_path / "out.json", []
+    copied = tmp_path / "mine.safetensors"
+    shutil.copy(weights_of("cape-lite"), copied)
+    for name in ("cape-lite", str(copied)):
+        arguments = ["test", name, "--data", str(small_set), "--episodes", "1", "--baseline", "copy"]
+        assert main([*arguments, "--json", str(out)]) == 0
+        reports = json.loads(out.read_text())["reports"]
+        found.append({report["method"]: report["figures"]["PCK@0.20"] for report in reports})
+    assert list(found[0]) == ["copy", "cape-lite (proposals)", "cape-lite"]
+    assert list(found[0].values()) == list(found[1].values())
+    assert found[0]["cape-lite"] > found[0]["copy"] + 10
+    capsys.readouterr()
+    assert main(["test", "cape-lite", "--data", str(small_set), "--cfg-options", "model.width=3"]) == 1
+    assert "--cfg-options" in capsys.readouterr().err
