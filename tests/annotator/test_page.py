@@ -164,7 +164,7 @@ def read_all(hand: Hand, names: list[str]) -> dict[str, dict[int, tuple[float, f
         hand.page.get_by_role("button", name=name).click()
         hand.page.locator(f'.stage canvas[aria-label$="{name}"]').wait_for()
         hand.page.get_by_text("Accepted", exact=False).first.wait_for()
-        hand.page.wait_for_function("document.querySelectorAll('.active [data-point]').length > 0")
+        hand.page.wait_for_function("() => document.querySelectorAll('.active [data-point]').length > 0")
         shown[name] = hand.points()
     return shown
 

@@ -134,7 +134,7 @@ def test_a_conflict_shows_both_and_keeps_what_is_chosen(
     hand.saved()
     place = stored(hand)[0]["points"][0]
     assert (place["x"], place["y"]) == pytest.approx((43, 60) if keep == "mine" else (150, 150), abs=0.01)
-    hand.page.wait_for_function("x => Math.abs(+document.querySelector('.active [data-point]').dataset.x - x) < 0.01",
+    hand.page.wait_for_function("x => Math.abs(+document.querySelector('.active [data-point]')?.dataset.x - x) < 0.01",
                                 arg=place["x"])  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def test_everything_by_keyboard(hand: Hand) -> None:
     hand.saved()
     assert stored(hand)[0]["points"][0]["y"] == pytest.approx(nose["y"] - 10, abs=0.01)
     keys.press("Control+z")
-    hand.page.wait_for_function("y => Math.abs(+document.querySelector('.active [data-point]').dataset.y - y) < 0.01",
+    hand.page.wait_for_function("y => Math.abs(+document.querySelector('.active [data-point]')?.dataset.y - y) < 0.01",
                                 arg=nose["y"])  # fmt: skip
     keys.press("?")
     hand.page.get_by_role("dialog", name="Keys").wait_for()
@@ -209,3 +209,31 @@ def look(hand: Hand, where: str) -> None:
     found = hand.page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(all => all.violations)")
     told = [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found]
     assert told == [], f"{where}: {json.dumps(told, indent=1)}"
+
+
+def test_labels_of_others_come_in_by_the_dialog_and_go_by_one_undo(hand: Hand, tmp_path: Path) -> None:
+    """A file is read, what it would do is shown, nothing is stored before it is confirmed."""
+    name = hand.page.get_by_label("Category", exact=True).locator("option:checked").inner_text()
+    picture = {"id": 1, "file_name": "0.png", "width": 200, "height": 200}
+    places = [40.0, 50.0, 2, 60.0, 150.0, 1, 0.0, 0.0, 0]
+    label = {"id": 1, "image_id": 1, "category_id": 1, "keypoints": places, "num_keypoints": 2, "iscrowd": 0}
+    label |= {"bbox": [10.0, 10.0, 100.0, 160.0], "area": 16000.0}
+    lost = {"id": 2, "file_name": "elsewhere.png", "width": 200, "height": 200}
+    category = {"id": 1, "name": name, "keypoints": list(NAMES), "skeleton": [[1, 2], [1, 3]]}
+    content = {"images": [picture, lost], "annotations": [label], "categories": [category]}
+    (tmp_path / "labels.json").write_text(json.dumps(content))
+    hand.page.get_by_role("button", name="Import").click()
+    hand.page.locator("input[type=file].file").set_input_files(tmp_path / "labels.json")
+    hand.page.get_by_role("status").get_by_text("1 object in 1 picture").wait_for()
+    hand.shoot("import")
+    assert stored(hand) == []
+    hand.page.get_by_role("dialog").get_by_role("button", name="Import").click()
+    hand.page.get_by_role("dialog").wait_for(state="detached")
+    hand.page.wait_for_function("() => document.querySelectorAll('.active [data-point]').length === 2")
+    (found,) = stored(hand)
+    seen = [(each["x"], each["y"], each["visibility"]) for each in found["points"]]
+    assert seen == [(40, 50, 2), (60, 150, 1), (None, None, 0)]
+    hand.page.keyboard.press("Control+z")
+    hand.page.wait_for_function("() => document.querySelectorAll('.active [data-point]').length === 0")
+    hand.saved()
+    assert all(each["deleted"] for each in stored(hand))
