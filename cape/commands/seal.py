@@ -30,7 +30,7 @@ def seal(
             "loss-net, then the loss-net's, then α, each on a subject of the training file that is held out."
         ),
     ] = None,
-    rates: Annotated[str, typer.Option(help="Of the sweep: the lifter's learning rates.")] = "5e-4,1e-3,2e-3,4e-3",
+    rates: Annotated[str, typer.Option(help="Of the sweep: the lifter's learning rates.")] = "1e-3,2e-3,4e-3,1e-2",
     critic_rates: Annotated[str, typer.Option(help="Of the sweep: the loss-net's.")] = "1e-4,5e-4,2e-3",
     alphas: Annotated[str, typer.Option(help="Of the sweep: α.")] = "1e-4,1e-3,1e-2",
     held_out: Annotated[str, typer.Option(help="Of the sweep: the subject that it is judged by.")] = "02",
