@@ -21,13 +21,14 @@ def carry_out(folder: Path, command: Sequence[str], *, title: str, threads: int)
         folder: The run's.
         command: Arguments of `cape`.
         title: Of the run, for people.
-        threads: Of torch.
+        threads: Of torch; fewer where OMP_NUM_THREADS says so, since threads that share a core wait for each other.
 
     Raises:
         UsageError: It ended with an error, whose last line is told.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    most = os.environ.get("OMP_NUM_THREADS", "")
+    environment = {**os.environ, "OMP_NUM_THREADS": str(min(threads, int(most)) if most.isdecimal() else threads)}
     log = folder / "log.txt"
     with log.open("a", encoding="utf-8") as file:
         code = subprocess.run(
