@@ -84,10 +84,11 @@ def load_model(
     return model.eval()
 
 
-WHAT = {"people": ("a whole-body model", "cigpose_lite"), "lifting": ("a lifter", "lift_lite_simple_baseline")}
+KINDS = {"people": ("a whole-body model", "cigpose_lite"), "lifting": ("a lifter", "lift_lite_simple_baseline")}
+"""What kinds of models are called, and a config of each."""
 
 
-def load_trained(
+def load_kind(
     config: str, checkpoint: Path | None, changes: Mapping[str, Any], *, kind: Literal["people", "lifting"],
     allow_pickle: bool = False, device: str = "auto",
 ) -> tuple[str, Any, Config]:  # fmt: skip
@@ -108,7 +109,7 @@ def load_trained(
     """
     settings = load_config(config, changes)
     if kind_of(settings) != kind:
-        what, example = WHAT[kind]
+        what, example = KINDS[kind]
         got, fix = str(settings.get("model", {}).get("type")), f"Give a config such as {example}."
         raise UsageError(config, expected=f"a config of {what}", got=got, fix=fix)
     if checkpoint is None:

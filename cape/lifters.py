@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 
 from cape.data.lifting import LiftingData
-from cape.engine import load_trained
+from cape.engine import load_kind
 from cape.errors import UsageError
 from cape.evaluation.lifting import Poses, figures_of, joined, kept
 from cape.features import Progress, silent
@@ -38,9 +38,9 @@ def load_lifting_model(
     config: str, checkpoint: Path | None, changes: Mapping[str, Any], *, allow_pickle: bool = False,
     device: str = "auto",
 ) -> LiftingModel:  # fmt: skip
-    """A trained lifter by its config and weights; arguments and errors are those of `engine.load_trained`."""
+    """A trained lifter by its config and weights; arguments and errors are those of `engine.load_kind`."""
     return LiftingModel(
-        *load_trained(config, checkpoint, changes, kind="lifting", allow_pickle=allow_pickle, device=device)
+        *load_kind(config, checkpoint, changes, kind="lifting", allow_pickle=allow_pickle, device=device)
     )
 
 

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from cape.codecs import simcc_points
 from cape.configuration import built, kind_of
 from cape.data.people import PersonCrops
-from cape.engine import load_trained
+from cape.engine import load_kind
 from cape.errors import UsageError
 from cape.features import Progress, silent
 from cape.loaders import make_people
@@ -77,10 +77,8 @@ def load_people_model(
     config: str, checkpoint: Path | None, changes: Mapping[str, Any], *, allow_pickle: bool = False,
     device: str = "auto",
 ) -> PersonModel:  # fmt: skip
-    """A trained whole-body model by its config and weights; arguments and errors are those of `engine.load_trained`."""
-    return PersonModel(
-        *load_trained(config, checkpoint, changes, kind="people", allow_pickle=allow_pickle, device=device)
-    )
+    """A trained whole-body model by its config and weights; arguments and errors are those of `engine.load_kind`."""
+    return PersonModel(*load_kind(config, checkpoint, changes, kind="people", allow_pickle=allow_pickle, device=device))
 
 
 def predict_people(

@@ -84,6 +84,25 @@ def test_fifty_edits_without_a_server_all_arrive_once(hand: Hand, seconds: int) 
     assert stored(hand)[0]["points"][0]["x"] == pytest.approx(40 + EDITS, abs=0.01)
 
 
+def test_an_undo_without_a_server_says_that_it_waits(hand: Hand) -> None:
+    """Of several edits those that were never sent are taken back at once, the one that was tried when there is one."""
+    place_all(hand)
+    hand.page.context.set_offline(True)
+    hand.page.locator(".pointrow", has_text="nose").click()
+    for _ in range(2):
+        hand.page.keyboard.press("ArrowRight")
+    hand.page.get_by_text("2 edits wait in this browser").wait_for()
+    hand.page.keyboard.press("Control+z")
+    hand.page.get_by_text("1 edit waits in this browser").wait_for()
+    assert hand.points()[0][0] == pytest.approx(41, abs=0.01)
+    hand.page.keyboard.press("Control+z")
+    hand.page.get_by_text("This is undone as soon as the server is back.").wait_for()
+    hand.page.context.set_offline(False)
+    hand.saved()
+    hand.page.wait_for_function("() => Math.abs(document.querySelector('.active [data-point]')?.dataset.x - 40) < 0.01")
+    assert stored(hand)[0]["points"][0]["x"] == pytest.approx(40, abs=0.01)
+
+
 def test_edits_survive_a_page_that_was_closed_without_a_server(
     hand: Hand, server: Server, open_window: Callable[..., Hand]
 ) -> None:

@@ -109,8 +109,13 @@ export async function undo(): Promise<void> {
     setSession({ history: { undo: outbox?.waiting.at(-1)?.label ?? "the last edit", redo: taken.label } });
     return;
   }
-  if (session().history.undo === null) notify("There is nothing to undo.");
-  else void outbox?.add({ id: crypto.randomUUID(), kind: "undo", label: "undo", changes: [] });
+  if (session().history.undo === null) {
+    notify("There is nothing to undo.");
+    return;
+  }
+  // The server may have what was sent last, although its answer was lost: only it can tell what there is to undo.
+  if (session().link === "offline") notify("This is undone as soon as the server is back.");
+  void outbox?.add({ id: crypto.randomUUID(), kind: "undo", label: "undo", changes: [] });
 }
 
 export function redo(): void {
