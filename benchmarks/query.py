@@ -8,6 +8,7 @@ repetition by repetition. Weights are random and nothing is read: time does not 
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from cape.configuration import load_config
 from cape.engine import make_model
 from cape.models import CalibratedPose, FewShotPose, TurnedFit
 from cape.models.calibration import Verdict
+from cape.predictor import Predictor
 from cape.structures import Found, Tokens
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -81,6 +83,16 @@ def sides(
     return (bare if batch == 1 else lambda: query(1)), query
 
 
+def calls(model: FewShotPose, keypoints: int, page: CalibratedPose) -> tuple[Callable[[], object], ...]:
+    """What a user calls, a picture of 640 x 480 looked at twice, without and with calibrated scores."""
+    random = np.random.default_rng(0)
+    picture = random.integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    points = random.uniform(40, 440, (keypoints, 2))
+    predictors = [Predictor(each, name="") for each in (model, page)]
+    prompts = [each.prompt(images=picture, points=points) for each in predictors]
+    return tuple(partial(each, prompt, picture) for each, prompt in zip(predictors, prompts, strict=True))
+
+
 def seconds(run: Callable[[], object], clock: Callable[[], float]) -> float:
     """One call."""
     start = clock()
@@ -90,10 +102,10 @@ def seconds(run: Callable[[], object], clock: Callable[[], float]) -> float:
 
 def measure(
     model: FewShotPose, keypoints: int, repeats: int, clock: Callable[[], float], *, batch: int = 1,
-    page: CalibratedPose | None = None,
+    page: CalibratedPose | None = None, called: bool = False,
 ) -> np.ndarray:  # fmt: skip
     """Seconds [repeats, 2] of both sides, after three of each that do not count."""
-    both = sides(model, keypoints, batch, page)
+    both = calls(model, keypoints, page) if called and page is not None else sides(model, keypoints, batch, page)
     times = np.zeros((repeats + 3, 2))
     with torch.inference_mode():
         for row in range(len(times)):
@@ -109,6 +121,7 @@ def main() -> None:
     parser.add_argument("--model", choices=models, default="swinv2-small", help="backbone (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=1, help="above 1: so many queries at once against one query")
     parser.add_argument("--judged", action="store_true", help="a query with calibrated scores against one without")
+    parser.add_argument("--called", action="store_true", help="with --judged: whole calls of a predictor")
     parser.add_argument("--keypoints", type=int, nargs="+", default=[17], help="one or several (default: 17)")
     parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
     parser.add_argument("--repeats", type=int, default=30, help="of both sides, after three (default: %(default)s)")
@@ -125,7 +138,9 @@ def main() -> None:
     for head in ("keypoints", *heads, "ratio", "quartiles of the ratio"):
         table.add_column(head, justify="right")
     for keypoints in given.keypoints:
-        times = measure(model, keypoints, given.repeats, CLOCKS[given.clock], batch=given.batch, page=page)
+        times = measure(
+            model, keypoints, given.repeats, CLOCKS[given.clock], batch=given.batch, page=page, called=given.called
+        )
         low, ratio, high = np.quantile(times[:, 1] / times[:, 0], (0.25, 0.5, 0.75))
         bare, query = np.median(times, axis=0) * 1e3
         table.add_row(str(keypoints), f"{bare:.0f}", f"{query:.0f}", f"{ratio:.3f}", f"{low:.3f} – {high:.3f}")
