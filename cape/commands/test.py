@@ -41,7 +41,8 @@ def test(
     baseline: Annotated[
         list[str] | None,
         typer.Option(
-            help="copy, center, nearest, align, or all; repeat it for several. nearest and align need pictures."
+            help="copy, center, nearest, near, align, turned, or all; repeat it for several. All but the first two "
+            "need pictures."
         ),
     ] = None,
     split: Annotated[
@@ -106,7 +107,7 @@ def test(
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Read a checkpoint that is a pickle (its tensors alone).")
     ] = False,
-    backbone: Annotated[str, typer.Option(help="timm network of nearest and align.")] = "efficientnet_lite0",
+    backbone: Annotated[str, typer.Option(help="timm network of baselines that need pictures.")] = "efficientnet_lite0",
     backbone_weights: Annotated[
         Path | None, typer.Option(help="Its weights, safetensors (default: those an installed package carries).")
     ] = None,

@@ -3,6 +3,7 @@
     copy      the support pose, pasted into the query's crop,
     center    the middle of the crop for every keypoint,
     nearest   the arg-max of the cosine similarity of backbone features,
+    near      nearest, under a Gaussian prior at the copied position,
     align     nearest, under a prior at the robust affine fit of all matches (`models.affine`),
     turned    align, with the features of the support picture turned and mirrored as well (`models.turning`).
 
@@ -71,6 +72,29 @@ class Nearest(nn.Module):
         return peak(cosine_similarity(support, feature))
 
 
+class Near(nn.Module):
+    """Nearest, under a Gaussian prior around where copy puts the keypoint.
+
+    Args:
+        sigma: Width of the prior, crop units.
+        weight: How many nats a cosine similarity of 1 is worth.
+    """
+
+    needs_pictures = True
+    maps = 1
+
+    def __init__(self, *, sigma: float = 0.5, weight: float = 8.0) -> None:
+        super().__init__()
+        self.sigma, self.weight = sigma, weight
+
+    def forward(self, support: Support, feature: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K 2"]:
+        """Points of the query."""
+        similarity = cosine_similarity(support, feature)
+        copied = _over_shots(support.points, support.visible)[:, :, None, None]
+        away = (cell_centres(*similarity.shape[-2:], like=similarity) - copied).square().sum(dim=-1)
+        return peak(self.weight * similarity - away / (2 * self.sigma**2))
+
+
 class Align(nn.Module):
     """Nearest, under a prior at the robust affine fit of the support poses, each also turned and mirrored.
 
@@ -120,11 +144,12 @@ class Turned(nn.Module):
         return peak(of_start(fit.logits, best_start(evidence, support.visible)))
 
 
-Baseline = Copy | Center | Nearest | Align | Turned
+Baseline = Copy | Center | Nearest | Near | Align | Turned
 BASELINES: dict[str, type[Baseline]] = {
     "copy": Copy,
     "center": Center,
     "nearest": Nearest,
+    "near": Near,
     "align": Align,
     "turned": Turned,
 }

@@ -159,7 +159,7 @@ def test_a_file_of_another_split_is_refused(shared_data: Path, tmp_path: Path, c
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--baseline", "magic"], "copy, center, nearest, align"),
+        (["--baseline", "magic"], "copy, center, nearest, near, align"),
         (["--baseline", "copy", "--split", "6"], "1 to 5, or all"),
         (["--baseline", "copy"], "none"),
         (["--baseline", "nearest", "--backbone", "no_such_net"], "a timm model name"),

@@ -9,6 +9,7 @@ from cape.models.baselines import (
     Align,
     Center,
     Copy,
+    Near,
     Nearest,
     Support,
     Turned,
@@ -30,7 +31,7 @@ def random_support(shots: int = 1, keypoints: int = 5, seed: int = 0) -> tuple[S
 
 
 @pytest.mark.parametrize("shots", [1, 3])
-@pytest.mark.parametrize("name", ["copy", "nearest", "align", "turned"])
+@pytest.mark.parametrize("name", ["copy", "nearest", "near", "align", "turned"])
 def test_the_support_picture_itself_is_solved(name: str, shots: int) -> None:
     support, feature = random_support(shots)
     found = BASELINES[name]()(support, feature)
@@ -67,7 +68,22 @@ def test_missing_features_are_refused() -> None:
         Nearest()(support._replace(appearance=None), feature)
 
 
-@pytest.mark.parametrize("name", ["copy", "nearest", "align", "turned"])
+@pytest.mark.parametrize("sigma", [0.1, 0.3])
+def test_near_trades_likeness_for_distance(sigma: float) -> None:
+    """Of two equal matches the nearer; a better one that lies far off only where the prior is wide."""
+    feature = torch.zeros(1, 2, 16, 16)
+    feature[:, 0, 8, 4] = feature[:, 0, 8, 14] = 1
+    points, seen = torch.tensor([[[[4.5 / 16, 8.5 / 16]]]]), torch.ones(1, 1, 1, dtype=torch.bool)
+    support = Support(points, seen, torch.tensor([[[[1.0, 0.0]]]]))
+    assert (Near(sigma=sigma)(support, feature) - points[:, 0]).abs().max() < 0.5 / 16
+    feature[:, :, 8, 4] = torch.tensor([0.5, 0.75**0.5])
+    other = torch.tensor([[[14.5 / 16, 8.5 / 16]]])
+    far = (10 / 16) ** 2 / (2 * sigma**2) > 8 * 0.5  # nats that the distance costs, and that the likeness is worth
+    assert far == (sigma == 0.1)
+    assert (Near(sigma=sigma)(support, feature) - (points[:, 0] if far else other)).abs().max() < 0.5 / 16
+
+
+@pytest.mark.parametrize("name", ["copy", "nearest", "near", "align", "turned"])
 def test_permuting_keypoints_permutes_the_points(name: str) -> None:
     support, feature = random_support(shots=2)
     order = torch.tensor([4, 2, 0, 1, 3])
@@ -76,7 +92,7 @@ def test_permuting_keypoints_permutes_the_points(name: str) -> None:
     torch.testing.assert_close(page(shuffled, feature), page(support, feature)[:, order], atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["copy", "nearest", "align", "turned"])
+@pytest.mark.parametrize("name", ["copy", "nearest", "near", "align", "turned"])
 def test_padding_changes_nothing(name: str) -> None:
     support, feature = random_support(shots=2)
     page = BASELINES[name]()
