@@ -1,7 +1,5 @@
 """Bred categories: pure functions of seed and number, sound, unlike each other, and quick to make."""
 
-import subprocess
-import sys
 from collections import Counter
 
 import cv2
@@ -204,23 +202,15 @@ def test_instances_of_a_category_differ_and_fill_their_pictures():
         assert boxes[:, 2:].max(axis=1).min() > 40
 
 
-QUICK = """
-import time
-from cape.data import Drawn
-start = time.process_time()
-source = Drawn(bred=300, instances=2, rich=True, squeeze=0.4)
-loaded = time.process_time()
-count = len([source.picture(index) for index in range(0, len(source), 5)])
-print(loaded - start, count / (time.process_time() - loaded), len(source.categories))
-"""
-
-
-def test_hundreds_of_categories_are_quick():
-    """In a process of its own, where nothing checks the types of arrays."""
-    result = subprocess.run([sys.executable, "-c", QUICK], capture_output=True, text=True, check=True)
-    seconds, pictures, categories = map(float, result.stdout.split())
-    assert categories == 300 + len(blueprints())
-    assert seconds < 2 and pictures > 60
+def test_hundreds_of_categories_draw_nothing_before_they_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its thousands of pictures is drawn when somebody looks at it."""
+    drawn = []
+    picture = Drawn.picture
+    monkeypatch.setattr(Drawn, "picture", lambda self, index: drawn.append(index) or picture(self, index))
+    source = Drawn(bred=300, instances=2, rich=True, squeeze=0.4)
+    assert len(source.categories) == 300 + len(blueprints())
+    assert len(source) == 2 * len(source.categories) and not drawn
+    assert source.picture(len(source) - 1).shape[2] == 3 and drawn == [len(source) - 1]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,9 @@ export async function openPicture(id: string | null): Promise<void> {
   if (id === null) return;
   asking?.abort();
   stopRefining();
-  setSession({ thinking: "" });
+  // What was said of the picture before is of no use on the next one; errors stay.
+  const moved = id !== ui().pictureId;
+  setSession(({ notices }) => ({ thinking: "", notices: notices.filter(({ kind }) => !moved || kind === "error") }));
   setUi({ pictureId: id, figureId: null, point: null, placing: false, boxing: false, occluded: false });
   history.replaceState(null, "", `#${id}`);
   try {
