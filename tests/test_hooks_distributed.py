@@ -96,6 +96,7 @@ def test_one_set_of_files_and_the_same_weights(one: Path, two: Path) -> None:
     assert len(load_trusted_state(two / "resume/epoch_4.pth")["rngs"]) == 2
 
 
+@pytest.mark.soak
 def test_a_process_is_killed_and_the_run_resumed(place: Path, two: Path) -> None:
     """With dropout, so that each process needs its own random state back."""
     dropout = ("--cfg-options", "model.decoder.dropout=0.3")

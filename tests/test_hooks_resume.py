@@ -151,9 +151,10 @@ CHAIN = [  # the event, and which one of this attempt
 ]
 
 
-def test_killed_at_any_moment_and_resumed(train: Any, whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [2, pytest.param(1, marks=pytest.mark.soak)])
+def test_killed_at_any_moment_and_resumed(train: Any, whole: Path, tmp_path: Path, every: int) -> None:
     folder, most = tmp_path / "run", 0
-    for kill in CHAIN:
+    for kill in CHAIN[::every]:
         attempt = train(folder, "--resume", kill=kill)
         assert attempt.code == KILLED, (kill, attempt.output[-2000:])
         found = files(folder)

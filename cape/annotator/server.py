@@ -82,6 +82,7 @@ def listen(port: int | None) -> socket.socket:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             found.bind(("127.0.0.1", each))
+            found.listen()  # who is told the address may come before the server is up: he waits, and is not refused
             return found
         except (OSError, OverflowError) as error:
             fault = str(error)

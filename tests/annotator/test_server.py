@@ -12,7 +12,7 @@ import httpx
 import pytest
 from annotator_process import Server, first_things
 
-from cape.annotator.server import token_of
+from cape.annotator.server import listen, token_of
 from cape.errors import UsageError
 
 pytestmark = pytest.mark.enable_socket
@@ -149,3 +149,10 @@ def test_a_slow_body_and_a_lying_length(server: Server) -> None:
             assert not answer or answer.split(b" ")[1].startswith(code), (more[:40], answer)
     with server.client() as client:
         assert client.get("/api/health").status_code == 200
+
+
+def test_who_comes_before_the_server_is_up_waits_and_is_not_refused() -> None:
+    import socket
+
+    with listen(0) as found, socket.create_connection(found.getsockname(), timeout=5) as early:
+        assert early.getpeername() == found.getsockname()
