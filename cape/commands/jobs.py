@@ -58,6 +58,18 @@ def is_complete(result: Path, made_by: str) -> bool:
     return True
 
 
+def left_open(runs: Sequence[Job], done: Callable[[Job], bool], *, say: Callable[[str], None]) -> list[Job]:
+    """The runs that are not done; people are told how many are."""
+    found = [each for each in runs if not done(each)]
+    say(f"{len(runs) - len(found)} of {len(runs)} runs are complete.")
+    return found
+
+
+def threads_each(jobs: int) -> int:
+    """Threads for each of so many runs at once: all of them together have the machine's cores."""
+    return max(1, (os.cpu_count() or 1) // jobs)
+
+
 def carry_out_all(
     stages: Sequence[Sequence[Job]], work: Callable[[Job], float], *, jobs: int, title: Callable[[Job], str],
     say: Callable[[str], None],

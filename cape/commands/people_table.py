@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cape.commands import invocation
-from cape.commands.jobs import carry_out, carry_out_all, is_complete
+from cape.commands.jobs import carry_out, carry_out_all, is_complete, left_open, threads_each
 from cape.errors import CapeError, UsageError
 from cape.files import write_atomically
 
@@ -80,15 +79,13 @@ def people_table(
     if waiting := [row.name for row in rows if row.start is not None]:
         raise UsageError(waiting[0], expected="a row that starts by itself", got="start_from=@ROW", fix="Leave it out.")
     runs = [PeopleRun(row, seed, work_dir / row.name / f"seed{seed}") for seed in seeds for row in rows]
-    threads = max(1, (os.cpu_count() or 1) // jobs)
     records = {each.folder: _record(each, data, budget, options) for each in runs}
-    open_runs = [each for each in runs if not is_complete(each.result, records[each.folder])]
-    say(f"{len(runs) - len(open_runs)} of {len(runs)} runs are complete.")
+    open_runs = left_open(runs, lambda each: is_complete(each.result, records[each.folder]), say=say)
 
     def work(each: PeopleRun) -> float:
         begin = time.monotonic()
         for command in _commands(each, data, budget, options):
-            carry_out(each.folder, command, title=each.title, threads=threads)
+            carry_out(each.folder, command, title=each.title, threads=threads_each(jobs))
         write_atomically(each.folder / "command.json", records[each.folder])
         return time.monotonic() - begin
 

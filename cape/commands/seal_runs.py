@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cape.commands import invocation
-from cape.commands.jobs import carry_out, carry_out_all, is_complete
+from cape.commands.jobs import carry_out, carry_out_all, is_complete, left_open, threads_each
 from cape.errors import UsageError
 from cape.files import write_atomically
 
@@ -99,17 +98,15 @@ def _train(plan: Plan, trials: Sequence[Trial]) -> None:
     from cape.commands.console import say
 
     records = {each.folder: json.dumps([each.config, each.options]) for each in trials}
-    waiting = [each for each in trials if not is_complete(each.result, records[each.folder])]
-    say(f"{len(trials) - len(waiting)} of {len(trials)} runs are complete.")
-    threads = max(1, (os.cpu_count() or 1) // plan.jobs)
+    waiting = left_open(trials, lambda each: is_complete(each.result, records[each.folder]), say=say)
 
     def work(each: Trial) -> float:
-        return _one(each, plan, records[each.folder], threads)
+        return _one(each, plan, records[each.folder])
 
     carry_out_all([waiting], work, jobs=plan.jobs, title=lambda each: each.title, say=say)
 
 
-def _one(each: Trial, plan: Plan, record: str, threads: int) -> float:
+def _one(each: Trial, plan: Plan, record: str) -> float:
     """Train, look at the last epoch, and leave the record; returns seconds."""
     from cape.configuration import load_config, parse_options
     from cape.engine import make_runner
@@ -123,7 +120,7 @@ def _one(each: Trial, plan: Plan, record: str, threads: int) -> float:
     if plan.jobs > 1:
         flags = [word for option in options for word in ("--cfg-options", option)]
         own = ["--seed", str(each.seed), "--work-dir", str(each.folder), "--resume"]
-        carry_out(each.folder, ["train", each.config, *flags, *own], title=each.title, threads=threads)
+        carry_out(each.folder, ["train", each.config, *flags, *own], title=each.title, threads=threads_each(plan.jobs))
     else:  # in this process, as starting one takes longer than a small lifter's training
         settings = load_config(each.config, {**parse_options(options), "seed": each.seed})
         make_runner(settings, work_dir=each.folder, resume=True).train()

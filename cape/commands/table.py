@@ -1,7 +1,6 @@
 """`cape table`: train and evaluate several configs over splits and seeds, and write the table."""
 
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import typer
 
 from cape.commands import invocation, listed, run, split_numbers
-from cape.commands.jobs import carry_out, carry_out_all, is_complete
+from cape.commands.jobs import carry_out, carry_out_all, is_complete, left_open, threads_each
 from cape.commands.people_table import all_people, people_table
 from cape.errors import DataError, UsageError
 from cape.files import check_writable, write_atomically
@@ -127,8 +126,7 @@ def table(
         flags = [word for option in options for word in ("--cfg-options", option)]
         return Recipe([*train_flags, *flags], test_flags, flags if each.row else names, _told(each.row))
 
-    open_runs = [each for each in runs if not _is_complete(each, recipe(each).record)]
-    say(f"{len(runs) - len(open_runs)} of {len(runs)} runs are complete.")
+    open_runs = left_open(runs, lambda each: _is_complete(each, recipe(each).record), say=say)
     # What starts from another row's weights comes after it.
     stages = [[each for each in open_runs if bool(each.row and each.row.start) == late] for late in (False, True)]
 
@@ -167,7 +165,7 @@ def _run(each: Run, recipe: Recipe, work_dir: Path, jobs: int) -> float:
     """Carry a run out and leave its record; returns seconds."""
     begin = time.monotonic()
     for command in _commands(each, recipe, work_dir):
-        _carry_out(each, command, threads=max(1, (os.cpu_count() or 1) // jobs))
+        _carry_out(each, command, threads=threads_each(jobs))
     write_atomically(each.folder / "command.json", recipe.record)
     return time.monotonic() - begin
 
