@@ -68,7 +68,8 @@ class Decision(nn.Module):
         if self.log_powers is None:
             return match, weights
         log = torch.stack([each.similarity.flatten(-2).log_softmax(dim=-1) for each in matches], dim=1)
-        power = torch.where(present.all(dim=1, keepdim=True), self.log_powers.exp()[:, None], 1.0) * present
+        asked = present | ~present.any(dim=1, keepdim=True)  # what neither has a token for is for both to guess
+        power = torch.where(present.all(dim=1, keepdim=True), self.log_powers.exp()[:, None], 1.0) * asked
         pooled = (power[..., None] * log).sum(dim=1).view_as(match.similarity)
         return match._replace(
             similarity=pooled, expected=soft_argmax(pooled), proposals=local_soft_argmax(pooled)

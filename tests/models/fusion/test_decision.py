@@ -123,3 +123,10 @@ def test_a_pool_of_one_is_that_one(matches: tuple[Match, Match], absent: int, po
     present[:, absent] = False
     fused, _ = Decision(width=8, rule="pool", powers=powers)(matches, present)
     torch.testing.assert_close(fused.proposals, local_soft_argmax(matches[1 - absent].similarity))
+
+
+def test_a_pool_that_nobody_has_a_token_for_is_a_guess_of_both(matches: tuple[Match, Match]) -> None:
+    """Not the corner, which is where a map without any preference begins."""
+    fused, _ = Decision(width=8, rule="pool", powers=(0.7, 0.25))(matches, torch.zeros(2, 2, 5, dtype=torch.bool))
+    both = sum(each.similarity.flatten(-2).log_softmax(dim=-1).view_as(each.similarity) for each in matches)
+    torch.testing.assert_close(fused.proposals, local_soft_argmax(both))
