@@ -205,8 +205,9 @@ def browsing(chromium: str, *, screenshots: Path | None = None, **context: Any) 
 
             try:
                 yield open_window
-            except BaseException:
+            except BaseException as error:
                 for number, page in enumerate(page for profile in profiles for page in profile.pages):
+                    error.add_note(f"Window {number} says:\n{page.inner_text('body')}")
                     if screenshots is not None:
                         page.screenshot(path=screenshots / f"failed_{number}.png")
                 raise

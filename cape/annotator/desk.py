@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse
 import cape
 from cape.annotator import checks, counters, editing, replies, review
 from cape.annotator.assistance import Assistance
-from cape.annotator.events import Events
+from cape.annotator.events import Events, Telling
 from cape.annotator.operations import Log
 from cape.annotator.pictures import MOST_BYTES, MOST_PIXELS, Album
 from cape.annotator.refusing import RequestError, invalid, unknown
@@ -214,6 +214,10 @@ class Desk:
             words=verdict.words, operation=operation,
         )  # fmt: skip
 
+    def standing(self) -> list[Telling]:
+        """Events for a page that begins to listen: how the model and the pictures stand."""
+        return [("model", self.assistance.state.model_dump()), ("pictures", self._pictures([]))]
+
     def queue(self, category_id: str, limit: int) -> replies.Queue:
         """What to look at next; what it does not know yet is predicted on meanwhile."""
         category = self.store.category(category_id)
@@ -268,5 +272,8 @@ class Desk:
                 self._tell_pictures(fresh)
 
     def _tell_pictures(self, added: list[Picture]) -> None:
+        self.events.publish("pictures", self._pictures(added))
+
+    def _pictures(self, added: list[Picture]) -> dict[str, Any]:
         told = {"added": [each.model_dump() for each in added], "scanning": self.scanning}
-        self.events.publish("pictures", {**told, "total": self.store.pictures(limit=0).total})
+        return {**told, "total": self.store.pictures(limit=0).total}

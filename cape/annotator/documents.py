@@ -157,14 +157,14 @@ async def events(desk: OpenDesk, request: Request, after: Sequence | None = None
     """Server-sent events, each with a JSON object as its data.
 
     `operation` (id: its seq; data: Operation without history), `prediction` (picture_id, category_id, confidence),
-    `pictures` (added, total, scanning), `model` (ModelState). Reconnecting with Last-Event-ID, or `after`, sends the
-    operations that were missed first. `resync` (seq) comes instead where more than 500 were missed, and of an operation
-    that wrote more than 500 documents: load everything again.
+    `pictures` (added, total, scanning), `model` (ModelState). The last two come at once, too, for how things stand.
+    Reconnecting with Last-Event-ID, or `after`, sends the operations that were missed. `resync` (seq) comes instead
+    where more than 500 were missed, and of an operation that wrote more than 500 documents: load everything again.
     """
     last = request.headers.get("last-event-id", "")
     since = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else after
     return StreamingResponse(
-        desk.events.stream(since, desk.operations),
+        desk.events.stream(since, desk.operations, desk.standing),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store"},
     )

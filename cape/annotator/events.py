@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from cape.annotator.schema import Operation
@@ -11,6 +11,8 @@ from cape.annotator.schema import Operation
 if TYPE_CHECKING:
     from cape.annotator.operations import Log
 
+Telling = tuple[str, dict[str, Any]]
+"""An event: its kind and its data."""
 MOST_WAITING, MOST_MISSED = 500, 500
 MOST_TOLD = 500
 """Documents of an operation, above which a page had better load everything again."""
@@ -47,17 +49,21 @@ class Events:
             self.publish("operation", operation.model_dump(exclude={"history"}), seq=operation.seq)
         return operation
 
-    async def stream(self, after: int | None, log: "Log") -> AsyncIterator[str]:
-        """Events as text: first the operations that were missed, then what comes.
+    async def stream(self, after: int | None, log: "Log", standing: Callable[[], list[Telling]]) -> AsyncIterator[str]:
+        """Events as text: first what was missed, then what comes.
 
         Args:
             after: The last operation that the listener has; None: it has all.
             log: Of the project.
+            standing: How things stand that no operation tells of. A listener may have asked before they changed, and
+                begun to listen after that was told.
         """
         queue: asyncio.Queue[str | None] = asyncio.Queue(MOST_WAITING)
         self._listeners[queue] = asyncio.get_running_loop()
         try:
             yield "retry: 1000\n\n"
+            for kind, data in await asyncio.to_thread(standing):
+                yield _text(kind, data, None)
             if after is not None:
                 for text in await asyncio.to_thread(_missed, after, log):
                     yield text

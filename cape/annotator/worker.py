@@ -4,8 +4,6 @@ What somebody waits for comes first, in order; jobs of one group (the same promp
 What is wanted later is done when nothing else is. A job that was cancelled before its turn is never run.
 """
 
-import contextlib
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
@@ -15,8 +13,6 @@ from typing import Any, NamedTuple
 from cape.annotator.refusing import busy
 
 MOST_WAITING, BATCH, MOST_CLIENTS = 24, 4, 50
-NICE = 10
-"""The thread gives way to those that save."""
 
 
 class Job(NamedTuple):
@@ -101,8 +97,6 @@ class Worker:
             self._urgent = deque(job for job in self._urgent if not job.future.cancelled())
 
     def _serve(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while True:
             with self._changed:
                 while not self._closed and not self._urgent and not any(self._later.values()):

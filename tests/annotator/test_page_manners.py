@@ -157,6 +157,19 @@ def test_a_conflict_shows_both_and_keeps_what_is_chosen(
                                 arg=place["x"])  # fmt: skip
 
 
+def test_what_was_told_before_the_page_listened_is_told_again(hand: Hand) -> None:
+    """The model is there between the page's question and its listening: it does not wait for ever."""
+
+    def early(route: Any) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        route.fulfill(response=answer, json={**body, "model": {**body["model"], "state": "loading"}, "scanning": True})
+
+    hand.page.route("**/api/project?*", early)
+    hand.page.reload()
+    hand.page.get_by_text("No model", exact=True).wait_for()
+
+
 def test_everything_by_keyboard(hand: Hand) -> None:
     """Placing with a cursor, absent, occluded, back, nudging, undo, accept: without a pointer."""
     keys = hand.page.keyboard

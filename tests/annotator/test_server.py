@@ -1,5 +1,6 @@
 """`cape.annotator.server`: the real process, killed while it saves, and ended."""
 
+import json
 import sqlite3
 import threading
 import time
@@ -96,6 +97,15 @@ def test_two_hundred_kills(server: Server) -> None:
     check_saved(server, killed(server, 200))
 
 
+def told(lines: Iterator[str], count: int) -> Iterator[tuple[str, Any]]:
+    """So many events of a stream: kind and data."""
+    while count:
+        kind, _, rest = next(lines).partition(": ")
+        if kind == "event":
+            yield rest, json.loads(next(lines).removeprefix("data: "))
+            count -= 1
+
+
 def test_it_ends_when_it_is_told_to_even_while_a_page_listens(server: Server) -> None:
     with server.client() as client, client.stream("GET", "/api/events") as events:
         assert next(events.iter_lines()) == "retry: 1000"
@@ -116,9 +126,17 @@ def test_a_page_hears_of_other_pages_and_of_what_it_missed(server: Server) -> No
         first_things(client)
         with client.stream("GET", "/api/events", headers={"Last-Event-ID": "0"}) as events:
             lines = events.iter_lines()
-            head = [next(lines) for _ in range(5)]
-    assert head[2:4] == ["id: 1", "event: operation"]
-    assert '"kind":"edit"' in head[4]
+            events_told = list(told(lines, 3))
+    assert [kind for kind, _ in events_told] == ["model", "pictures", "operation"]
+    assert events_told[2][1]["kind"] == "edit"
+
+
+def test_a_page_hears_on_listening_how_things_stand(server: Server) -> None:
+    """Else one that asked before the model was there, and listened after that was told, would wait for ever."""
+    with server.client() as client, client.stream("GET", "/api/events") as events:
+        (_, model), (_, pictures) = told(events.iter_lines(), 2)
+        assert model == client.get("/api/project", params={"client": "me"}).json()["model"]
+    assert pictures.keys() == {"added", "scanning", "total"} and pictures["added"] == []
 
 
 def test_the_token_is_kept_and_is_nobody_elses(server: Server) -> None:

@@ -1,7 +1,7 @@
 /** From picture to picture: open, let the model propose, accept, reject, teach. */
 
 import { api, ask, isPassing, Refusal } from "../api/client";
-import type { Change, Instance, ShotCheck } from "../api/types";
+import type { Change, Instance, Prediction, ShotCheck } from "../api/types";
 import { draftOf } from "./apply";
 import { attempt, commit, takeNews, whenSaved } from "./commit";
 import { loadPicture, loadStretch, neighbours, predictionKey, refreshSoon } from "./load";
@@ -100,8 +100,7 @@ export async function propose(wanted: boolean): Promise<void> {
   if (wanted) restoreRejected(pictureId);
   const there = suggestion(pictureId);
   if (there !== null && (there.shots > 0 || !hasExample())) {
-    if (wanted) choose(SUGGESTION);
-    if (wanted) setUi({ placing: false });
+    take(pictureId, there, wanted);
     return;
   }
   const mine = new AbortController();
@@ -114,17 +113,21 @@ export async function propose(wanted: boolean): Promise<void> {
     const found = await patiently(() => ask(api.POST("/api/predict", { body, signal: mine.signal })), mine.signal);
     const key = predictionKey(pictureId, categoryId);
     setSession(({ predictions }) => ({ predictions: { ...predictions, [key]: found } }));
-    const untouched = ui().pictureId === pictureId && ui().figureId === null;
-    if (untouched && (wanted || found.shots > 0)) {
-      choose(SUGGESTION);
-      setUi({ placing: false });
-    }
+    take(pictureId, found, wanted);
   } catch (error) {
     const expected = error instanceof Refusal && error.problem.code === "no_prompt";
     if (!mine.signal.aborted && (wanted || !expected)) tell(error);
   } finally {
     if (asking === mine) setSession({ thinking: "" });
   }
+}
+
+/** The model's pose is on the screen where nothing else was begun. */
+function take(pictureId: string, found: Prediction, wanted: boolean): void {
+  const isUntouched = ui().pictureId === pictureId && ui().figureId === null;
+  if (!isUntouched || !(wanted || found.shots > 0)) return;
+  choose(SUGGESTION);
+  setUi({ placing: false });
 }
 
 /** Asked for again, what was put aside is no longer. */

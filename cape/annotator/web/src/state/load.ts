@@ -138,8 +138,10 @@ function listen(seq: number): void {
     refreshSoon(1200);
   });
   source.addEventListener("pictures", (event) => {
-    const news = parsed<{ scanning: boolean }>(event);
-    setSession(({ project }) => ({ project: project && { ...project, scanning: news.scanning } }));
+    const { added, total, scanning } = parsed<{ added: unknown[]; total: number; scanning: boolean }>(event);
+    setSession(({ project }) => ({ project: project && { ...project, scanning } }));
+    // Told on listening, too, when nothing may be new.
+    if (added.length === 0 && total === session().order.length) return;
     void reloadList().catch(() => undefined);
     refreshSoon();
   });
