@@ -1,5 +1,6 @@
 """What all tests share: fixed seeds, the hypothesis profile, the real data, small COCO files, and complete errors."""
 
+import gc
 import json
 import os
 import random
@@ -39,6 +40,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "shared_data" in getattr(item, "fixturenames", ()):
             item.add_marker("shared_data")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Thousands of tests and modules stay until the end: the collector need not look at them, as mmengine asks it to
+    for each data set."""
+    settle_memory()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """What a file of tests imported and left behind stays, too."""
+    if nextitem is None or nextitem.path != item.path:
+        settle_memory()
+
+
+def settle_memory() -> None:
+    """Free what is garbage; the rest is not looked through again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
