@@ -181,7 +181,12 @@ def load_trained(
     Raises:
         CapeError: As `load_config` and `load_model`, or no weights are given.
     """
-    if checkpoint is None and is_weights(config):
+    if is_weights(config):
+        if checkpoint is not None:
+            raise UsageError(
+                "CHECKPOINT", expected=f"none beside {Path(config).name}, which says what model it is of",
+                got=str(checkpoint), fix="Leave one of them out, or name a config first.",
+            )  # fmt: skip
         return _described(config, parse_options(options), device=device)
     if checkpoint is None:
         raise UsageError(

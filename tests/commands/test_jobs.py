@@ -26,3 +26,11 @@ def test_a_run_that_fails_tells_its_last_line(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(jobs, "PROGRAM", "raise SystemExit('the last word')")
     with pytest.raises(UsageError, match="the last word"):
         jobs.carry_out(tmp_path, [], title="a run", threads=1)
+
+
+def test_open_runs_are_counted_and_cores_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    assert jobs.left_open([1, 2, 3, 4], lambda each: each % 2 == 0 or each == 1, say=said.append) == [3]
+    assert said == ["3 of 4 runs are complete."]
+    monkeypatch.setattr(jobs.os, "cpu_count", lambda: 8)
+    assert [jobs.threads_each(count) for count in (1, 3, 8, 9)] == [8, 2, 1, 1]

@@ -282,3 +282,5 @@ def test_weights_that_say_what_they_are_need_no_config(
     capsys.readouterr()
     assert main(["test", "cape-lite", "--data", str(small_set), "--cfg-options", "model.width=3"]) == 1
     assert "--cfg-options" in capsys.readouterr().err
+    assert main(["test", "cape-lite", str(copied), "--data", str(small_set)]) == 1
+    assert "CHECKPOINT: expected none beside cape-lite" in capsys.readouterr().err
