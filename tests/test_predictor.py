@@ -11,12 +11,13 @@ import pytest
 import torch
 
 import cape
+from cape import prompting
 from cape.checkpoints import save_weights
 from cape.data.drawn import Drawn
 from cape.errors import CapeError, DataError, PictureError, PromptError, UsageError
 from cape.models.encoders.visual import load_pretrained
 from cape.predictor import Predictor
-from cape.prompting import Prompt
+from cape.prompting import Prompt, fingerprint
 from cape.registry import MODELS
 from cape.shipped import load
 
@@ -184,6 +185,14 @@ def test_another_model_compiles_it_again(cat: Cat, prompt: Prompt, predictor: Pr
         images=cat.pictures[0], points=cat.clicks(0), names=cat.names, edges=cat.edges, boxes=cat.boxes[0]
     )
     assert same(other(again, cat.pictures[1])[0], other(anew, cat.pictures[1])[0], within=1e-6)
+
+
+def test_prompts_that_keep_other_tokens_are_compiled_again(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = fingerprint(predictor.model)
+    monkeypatch.setattr(prompting, "TOKENS", "another layout")
+    assert fingerprint(predictor.model) != before == predictor.fingerprint
 
 
 def test_a_correction_stays_and_its_neighbours_follow(predictor: Predictor, cat: Cat, prompt: Prompt) -> None:
