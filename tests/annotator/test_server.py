@@ -98,8 +98,10 @@ def test_two_hundred_kills(server: Server) -> None:
 
 
 def told(lines: Iterator[str], count: int) -> Iterator[tuple[str, Any]]:
-    """So many events of a stream: kind and data."""
+    """So many events of a stream: kind and data. A heartbeat comes every 15 s."""
+    until = time.monotonic() + 20
     while count:
+        assert time.monotonic() < until, "no event"
         kind, _, rest = next(lines).partition(": ")
         if kind == "event":
             yield rest, json.loads(next(lines).removeprefix("data: "))
@@ -126,9 +128,13 @@ def test_a_page_hears_of_other_pages_and_of_what_it_missed(server: Server) -> No
         first_things(client)
         with client.stream("GET", "/api/events", headers={"Last-Event-ID": "0"}) as events:
             lines = events.iter_lines()
-            events_told = list(told(lines, 3))
-    assert [kind for kind, _ in events_told] == ["model", "pictures", "operation"]
-    assert events_told[2][1]["kind"] == "edit"
+            kinds, news = zip(*told(lines, 3), strict=True)
+            with server.client() as other:
+                answer = other.post("/api/undo", json={"id": "u1", "client": "me"})
+            (live,) = told(lines, 1)
+    assert kinds == ("model", "pictures", "operation")
+    assert news[2]["kind"] == "edit"
+    assert live[0] == "operation" and live[1]["seq"] == answer.json()["seq"]
 
 
 def test_a_page_hears_on_listening_how_things_stand(server: Server) -> None:
