@@ -83,6 +83,7 @@ def test_a_new_project_from_pictures_to_export(chromium: str, screenshots: Path 
             make_category(hand)
             annotate_one(hand, truth[0])
             correct_two(hand, truth)
+            reject_one(hand)
             accept_rest(hand)
             assert hand.errors == []
             hand.page.close()
@@ -132,6 +133,25 @@ def correct_two(hand: Hand, truth: list[Any]) -> None:
         hand.shoot(f"corrected_{number}")
         hand.page.keyboard.press("Enter")
         hand.counted(number + 1, PICTURES - number - 1)
+
+
+def reject_one(hand: Hand) -> None:
+    """What is put aside stays so when one comes back to it, until the model is asked again."""
+    hand.page.get_by_role("button", name="Suggestion").wait_for()
+    picture = hand.page.evaluate("location.hash")
+    hand.page.keyboard.press("r")
+    hand.page.get_by_text("No object yet").wait_for()
+    hand.saved()
+    hand.page.keyboard.press("PageDown")
+    hand.page.get_by_role("button", name="Suggestion").wait_for()
+    hand.page.keyboard.press("PageUp")
+    hand.page.wait_for_function("hash => location.hash === hash", arg=picture)
+    hand.page.get_by_text("No object yet").wait_for()
+    hand.page.wait_for_timeout(500)  # a suggestion would be there by now
+    assert hand.points() == {}
+    hand.page.keyboard.press("g")
+    hand.page.get_by_role("button", name="Suggestion").wait_for()
+    hand.saved()
 
 
 def accept_rest(hand: Hand) -> None:

@@ -13,7 +13,7 @@ import { PictureList } from "./panels/PictureList";
 import { Start } from "./panels/Start";
 import { Banner, TopBar } from "./panels/TopBar";
 import { useFigures, Workbench } from "./panels/Workbench";
-import { openPicture, propose, settle } from "./state/flow";
+import { openPicture, propose, settle, takeUp } from "./state/flow";
 import { living, predictionKey, start } from "./state/load";
 import { dismiss, useSession } from "./state/session";
 import { ui, useUi } from "./state/view";
@@ -85,9 +85,7 @@ function Annotating() {
     if (ready) void propose(false);
   }, [ready]);
   // What the model was asked for in advance may come while its picture is open.
-  useEffect(() => {
-    if (seen !== undefined && seen.shots > 0) void propose(false);
-  }, [seen]);
+  useEffect(takeUp, [seen]);
   // An undo, or somebody else, may take away what was chosen.
   useEffect(() => {
     const { figureId } = ui();

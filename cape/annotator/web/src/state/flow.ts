@@ -98,6 +98,7 @@ export async function propose(wanted: boolean): Promise<void> {
     return;
   }
   if (wanted) restoreRejected(pictureId);
+  else if (rejectedIn(pictureId).length > 0) return;
   const there = suggestion(pictureId);
   if (there !== null && (there.shots > 0 || !hasExample())) {
     take(pictureId, there, wanted);
@@ -120,6 +121,13 @@ export async function propose(wanted: boolean): Promise<void> {
   } finally {
     if (asking === mine) setSession({ thinking: "" });
   }
+}
+
+/** A pose that came by itself, asked for in advance. */
+export function takeUp(): void {
+  const { pictureId } = ui();
+  const found = suggestion(pictureId);
+  if (pictureId !== null && found !== null) take(pictureId, found, false);
 }
 
 /** The model's pose is on the screen where nothing else was begun. */
