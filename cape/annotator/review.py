@@ -87,7 +87,7 @@ def make_queue(
         QueueEntry(
             picture=predicted[index], category_id=category_id, confidence=told[index].confidence,
             uncertainty=float(doubts[index]), diversity=diversity, priority=float(doubts[index]) * diversity,
-            reasons=told[index].reasons or ["sure, and not yet looked at"],
+            reasons=told[index].reasons or ["sure, not looked at"],
         )
         for index, diversity in order
     ]  # fmt: skip

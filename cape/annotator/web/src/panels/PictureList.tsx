@@ -150,18 +150,19 @@ function PictureRow({ row, current }: { row: Row; current: boolean }) {
   if (row.id === undefined || picture === undefined) return <div className="picture blank" />;
   const name = picture.file.split("/").at(-1) ?? picture.file;
   const state = picture.state === "done" ? "done" : picture.state === "skipped" ? "skipped" : "";
+  const words = row.words || state || (objects > 0 ? count(objects, "object") : "open");
   return (
     <button
       type="button"
       className="picture"
       aria-current={current ? "true" : undefined}
-      title={picture.file}
+      title={`${picture.file}: ${words}`}
       onClick={() => void open(row)}
     >
       <img src={thumbnailAddress(row.id)} alt="" width={44} height={44} loading="lazy" decoding="async" />
       <span className="about">
         <span className="name">{name}</span>
-        <span className="words">{row.words || state || (objects > 0 ? count(objects, "object") : "open")}</span>
+        <span className="words">{words}</span>
       </span>
       {row.confidence !== null && (
         <span className={row.confidence < threshold ? "score doubtful" : "score"}>
