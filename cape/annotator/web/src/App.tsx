@@ -13,8 +13,8 @@ import { PictureList } from "./panels/PictureList";
 import { Start } from "./panels/Start";
 import { Banner, TopBar } from "./panels/TopBar";
 import { useFigures, Workbench } from "./panels/Workbench";
-import { openPicture, propose, settle, takeUp } from "./state/flow";
-import { living, predictionKey, start } from "./state/load";
+import { openPicture, propose, settle } from "./state/flow";
+import { living, start } from "./state/load";
 import { dismiss, useSession } from "./state/session";
 import { ui, useUi } from "./state/view";
 import { IconButton } from "./ui/Icon";
@@ -80,12 +80,9 @@ function Annotating() {
   const drafts = useSession((state) => state.documents.instances);
   const ready = useSession((state) => state.project?.model.state === "ready");
   useKeys(dialog === null && !conflict);
-  const seen = useSession((state) => state.predictions[predictionKey(pictureId ?? "", categoryId ?? "")]);
   useEffect(() => {
     if (ready) void propose(false);
   }, [ready]);
-  // What the model was asked for in advance may come while its picture is open.
-  useEffect(takeUp, [seen]);
   // An undo, or somebody else, may take away what was chosen.
   useEffect(() => {
     const { figureId } = ui();

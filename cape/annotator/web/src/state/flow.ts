@@ -123,13 +123,6 @@ export async function propose(wanted: boolean): Promise<void> {
   }
 }
 
-/** A pose that came by itself, asked for in advance. */
-export function takeUp(): void {
-  const { pictureId } = ui();
-  const found = suggestion(pictureId);
-  if (pictureId !== null && found !== null) take(pictureId, found, false);
-}
-
 /** The model's pose is on the screen where nothing else was begun. */
 function take(pictureId: string, found: Prediction, wanted: boolean): void {
   const isUntouched = ui().pictureId === pictureId && ui().figureId === null;
